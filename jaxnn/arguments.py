@@ -1,0 +1,107 @@
+"""Checks of arguments at the boundary, so that every refusal reads the same.
+
+An error names the argument, the value it had, and what is allowed. Only what is
+concrete can be checked: a traced knob passes here, and `jaxnn.fit` checks the values
+behind it before anything is compiled, by building the recipe once from plain numbers.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any
+
+import jax
+import numpy as np
+
+
+def is_concrete(value: Any) -> bool:
+    """Whether `value` can be looked at now, that is, is not a tracer."""
+    return not isinstance(value, jax.core.Tracer)
+
+
+def check_knob(
+    name: str,
+    value: Any,
+    low: float = -math.inf,
+    high: float = math.inf,
+    *,
+    low_open: bool = False,
+    high_open: bool = False,
+) -> None:
+    """Refuse a concrete knob outside its range; let a traced one pass.
+
+    Args:
+      name: the argument as the user wrote it.
+      value: a Python, NumPy or JAX number or array, or a tracer.
+      low: the smallest value allowed, or not quite allowed where `low_open`.
+      high: the largest value allowed, or not quite allowed where `high_open`.
+      low_open: whether `low` itself is refused.
+      high_open: whether `high` itself is refused.
+
+    Raises:
+      TypeError: `value` is not a number.
+      ValueError: `value` is NaN or outside the range.
+
+    >>> check_knob("decay", 0.9, 0, 1)
+    >>> check_knob("decay", 2, 0, 1)
+    Traceback (most recent call last):
+    ...
+    ValueError: decay must be in [0, 1], got 2
+    """
+    if not is_concrete(value):
+        return
+    try:
+        values = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a number, got {value!r}") from None
+    above = values > low if low_open else values >= low
+    below = values < high if high_open else values <= high
+    if not np.all(above & below):  # a NaN compares false, so it is refused here too
+        left = "(" if low_open or math.isinf(low) else "["
+        right = ")" if high_open or math.isinf(high) else "]"
+        raise ValueError(f"{name} must be in {left}{low:g}, {high:g}{right}, got {value}")
+
+
+def check_positive_int(name: str, value: Any) -> int:
+    """Return `value` as a Python int, or refuse what is not an integer of at least 1.
+
+    >>> check_positive_int("epochs", 0)
+    Traceback (most recent call last):
+    ...
+    ValueError: epochs must be a positive integer, got 0
+    """
+    refusal = ValueError(f"{name} must be a positive integer, got {value!r}")
+    if isinstance(value, (bool, np.bool_)):
+        raise refusal
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise refusal from None
+    if number < 1:
+        raise refusal
+    return number
+
+
+def check_choice(name: str, value: Any, choices: Any) -> None:
+    """Refuse a name that is not among `choices`.
+
+    >>> check_choice("mode", "least", ("min", "max"))
+    Traceback (most recent call last):
+    ...
+    ValueError: mode must be one of 'min', 'max', got 'least'
+    """
+    if value not in choices:
+        allowed = ", ".join(repr(choice) for choice in choices)
+        raise ValueError(f"{name} must be one of {allowed}, got {value!r}")
+
+
+def missing_extra(feature: str, extra: str) -> ImportError:
+    """The error for a feature whose optional dependency is not installed.
+
+    >>> print(missing_extra("the report page", "report"))
+    the report page needs packages that are not installed: pip install "jaxnn[report]"
+    """
+    return ImportError(
+        f'{feature} needs packages that are not installed: pip install "jaxnn[{extra}]"'
+    )

@@ -1,0 +1,99 @@
+"""Every random draw has an address.
+
+A key is never carried along and split. The key of a draw is computed from the root key
+of the run and the draw's address (the name of a stream, then a step, an epoch or any
+other integers), as a chain of `jax.random.fold_in`:
+
+$$k = \\mathrm{fold}(\\dots \\mathrm{fold}(\\mathrm{fold}(\\text{root}, h(\\text{name})), i_1) \\dots, i_n)$$
+
+with `h` a fixed 32-bit hash. So a draw does not depend on which draws were made before
+it: a resumed run, one member of a population and a batch spread over eight devices draw
+what the plain run drew. Within a Flax module the layer's path is folded in by Flax.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import operator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+__all__ = ["Keys", "as_key", "stream"]
+
+
+def as_key(key: Any) -> jax.Array:
+    """One typed key from a typed key, a raw `PRNGKey` or a plain integer.
+
+    Args:
+      key: a scalar typed key (`jax.random.key(0)`), a raw key (`jax.random.PRNGKey(0)`,
+        uint32 of the default implementation), or an integer seed.
+
+    Returns:
+      A scalar typed key.
+
+    Raises:
+      TypeError: anything else.
+
+    >>> as_key(7) == jax.random.key(7)
+    Array(True, dtype=bool)
+    """
+    if isinstance(key, (jax.Array, np.ndarray)):
+        if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.ndim == 0:
+            return jnp.asarray(key)
+        if key.dtype == np.uint32 and key.ndim == 1:
+            return jax.random.wrap_key_data(jnp.asarray(key))
+    if not isinstance(key, (bool, np.bool_)):
+        try:
+            return jax.random.key(operator.index(key))
+        except (TypeError, jax.errors.TracerIntegerConversionError):
+            pass
+    raise TypeError(
+        "key must be one key (jax.random.key(0)), one raw key (jax.random.PRNGKey(0)) "
+        f"or an integer seed, got {key!r}"
+    )
+
+
+def stream(root: jax.Array, name: str, *indices: Any) -> jax.Array:
+    """The key at the address (`name`, `indices`) below `root`.
+
+    Args:
+      root: scalar typed key.
+      name: of the stream, such as "dropout".
+      *indices: integers below 2^32, traced or not: the step, the epoch, …
+
+    Returns:
+      Scalar typed key.
+
+    >>> root = jax.random.key(0)
+    >>> stream(root, "dropout", 3) == stream(root, "dropout", 3)
+    Array(True, dtype=bool)
+    >>> stream(root, "dropout", 3) == stream(root, "shuffle", 3)
+    Array(False, dtype=bool)
+    """
+    key = jax.random.fold_in(root, _name_hash(name))
+    for index in indices:
+        key = jax.random.fold_in(key, index)
+    return key
+
+
+def _name_hash(name: str) -> int:
+    # Python's own hash() differs from process to process.
+    return int.from_bytes(hashlib.blake2s(name.encode(), digest_size=4).digest(), "little")
+
+
+class Keys(NamedTuple):
+    """The streams of one step: `keys("dropout")` is `stream(root, "dropout", index)`.
+
+    >>> keys = Keys(jax.random.key(0), jnp.int32(3))
+    >>> keys("dropout") == stream(jax.random.key(0), "dropout", 3)
+    Array(True, dtype=bool)
+    """
+
+    root: jax.Array  # scalar typed key
+    index: jax.Array  # scalar int32: the step in training, the batch in evaluation
+
+    def __call__(self, name: str) -> jax.Array:
+        return stream(self.root, name, self.index)
