@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-__all__ = ["Loss", "check_targets", "softmax_cross_entropy", "squared_error"]
+__all__ = ["Loss", "check_targets", "softmax_cross_entropy", "squared_error", "unwrap"]
 
 Loss = Callable[[Any, Any], jax.Array]
 Check = Callable[[str, jax.ShapeDtypeStruct, np.ndarray], None]
@@ -47,9 +47,7 @@ def check_targets(
     Raises:
       ValueError, TypeError: targets that the loss cannot take.
     """
-    while isinstance(loss, partial):
-        loss = loss.func
-    check: Check | None = getattr(loss, "check", None)
+    check: Check | None = getattr(unwrap(loss), "check", None)
     if check is None:
         return
     targets = np.asarray(targets)
@@ -60,6 +58,13 @@ def check_targets(
         )
         targets = np.where(counts, targets, targets[counts][0] if counts.any() else 0)
     check(name, outputs, targets)
+
+
+def unwrap(loss: Loss) -> Loss:
+    """The function behind any number of `functools.partial`."""
+    while isinstance(loss, partial):
+        loss = loss.func
+    return loss
 
 
 def _expand(array: np.ndarray, ndim: int) -> np.ndarray:

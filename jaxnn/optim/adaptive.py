@@ -123,8 +123,8 @@ def adam(
     >>> tx = adam(0.1)
     >>> params = jnp.array([1.0, 1.0])
     >>> updates, _ = tx.update(jnp.array([5.0, -0.01]), tx.init(params), params)
-    >>> optax.apply_updates(params, updates).round(3)
-    Array([0.9, 1.1], dtype=float32)
+    >>> updates.round(3)
+    Array([-0.1,  0.1], dtype=float32)
 
     Source: Kingma and Ba 2015; lectures C, L and M.
     """

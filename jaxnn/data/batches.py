@@ -1,0 +1,105 @@
+"""Mini-batches on the device: an order for each epoch, and the rows of one step.
+
+All batches of an epoch have one shape. The last one is filled up with rows of weight 0, so
+that it compiles once and a ragged end is exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxnn.keys import stream
+
+__all__ = ["epoch_order", "in_order", "size", "steps_in", "take", "with_weight"]
+
+
+def size(data: Any) -> int:
+    """The number of examples of a batch pytree."""
+    return jax.tree.leaves(data)[0].shape[0]
+
+
+def steps_in(n: int, batch_size: int) -> int:
+    """The number of batches of an epoch, the ragged one included.
+
+    >>> steps_in(10, 4)
+    3
+    """
+    return -(-n // batch_size)
+
+
+def epoch_order(root: jax.Array, epoch: jax.Array, n: int, batch_size: int) -> jax.Array:
+    """The rows of an epoch in the order of training, from the stream "shuffle".
+
+    Args:
+      root: the run's root key.
+      epoch: scalar integer, traced or not, counted from 0.
+      n: number of examples.
+      batch_size: rows of a batch.
+
+    Returns:
+      int32 array (steps · batch_size,): a permutation of the n rows, then row 0 for the
+      places of the last batch that nothing is left for.
+
+    >>> epoch_order(jax.random.key(0), jnp.int32(0), n=5, batch_size=4).shape
+    (8,)
+    """
+    return _padded(jax.random.permutation(stream(root, "shuffle", epoch), n), batch_size)
+
+
+def in_order(n: int, batch_size: int) -> jax.Array:
+    """Like `epoch_order`, unshuffled: for evaluation."""
+    return _padded(jnp.arange(n), batch_size)
+
+
+def _padded(order: jax.Array, batch_size: int) -> jax.Array:
+    n = order.shape[0]
+    missing = steps_in(n, batch_size) * batch_size - n
+    return jnp.pad(order.astype(jnp.int32), (0, missing))
+
+
+def take(data: Any, order: jax.Array, index: jax.Array, batch_size: int) -> Any:
+    """Batch number `index` of an order, with its weights.
+
+    Args:
+      data: pytree of arrays (n, …) on the device.
+      order: from `epoch_order` or `in_order`.
+      index: scalar integer in [0, steps).
+      batch_size: rows of a batch.
+
+    Returns:
+      A pytree of arrays (batch_size, …), see `with_weight`.
+
+    >>> data = {"x": jnp.arange(5.0)}
+    >>> take(data, in_order(5, 4), jnp.int32(1), 4)["weight"]
+    Array([1., 0., 0., 0.], dtype=float32)
+    """
+    start = index * batch_size
+    rows = jax.lax.dynamic_slice(order, (start,), (batch_size,))
+    batch = jax.tree.map(lambda leaf: leaf.at[rows].get(mode="promise_in_bounds"), data)
+    return with_weight(batch, start + jnp.arange(batch_size) < size(data))
+
+
+def with_weight(batch: Any, real: jax.Array) -> Any:
+    """A dict batch with its "weight", 0 for rows that are not real.
+
+    Args:
+      batch: pytree of arrays (batch_size, …). A "weight" of its own, per example or per
+        token, is kept for the real rows. A batch that is no dict comes back as it is:
+        `jaxnn.fit` lets those through only where every row is real.
+      real: (batch_size,) booleans.
+
+    Returns:
+      The batch.
+    """
+    if not isinstance(batch, Mapping):
+        return batch
+    weight = batch.get("weight")
+    if weight is None:
+        weight = real.astype(float)
+    else:
+        weight = jnp.where(real.reshape(real.shape + (1,) * (weight.ndim - 1)), weight, 0)
+    return {**batch, "weight": weight}

@@ -1,0 +1,104 @@
+"""Which examples train, which choose the hyper-parameters, and which are only for the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxnn.arguments import check_positive_int
+from jaxnn.keys import as_key, stream
+
+__all__ = ["split_indices"]
+
+_SUM_TOLERANCE = 1e-9
+
+
+def split_indices(
+    n: int,
+    *,
+    key: Any,
+    fractions: Sequence[float] = (0.6, 0.2, 0.2),
+    labels: Any = None,
+) -> tuple[np.ndarray, ...]:
+    """Disjoint random parts of the examples 0 … n − 1, one for each fraction.
+
+    The sizes are those of the largest remainder: every part has its exact share of `n`,
+    rounded down or up. With `labels` that holds within every class, and what one class
+    rounds away from a part is made up for in the next, so that the totals stay close too.
+
+    Args:
+      n: number of examples.
+      key: typed key, raw key or integer seed; the draw is `stream(key, "split")`.
+      fractions: each above 0, together at most 1. What they leave of 1 is in no part.
+      labels: (n,) classes to stratify by, numbers or strings; None splits without.
+
+    Returns:
+      One array of indices for each fraction, in shuffled order.
+
+    Raises:
+      ValueError: fractions out of range, labels of another shape, or a part left empty.
+
+    >>> [part.tolist() for part in split_indices(5, key=0)]
+    [[3, 0, 2], [1], [4]]
+    >>> even, odd = split_indices(8, key=0, fractions=(0.5, 0.5), labels=[0, 0, 0, 0, 1, 1, 1, 1])
+    >>> int(sum(even < 4)), int(sum(odd < 4))
+    (2, 2)
+
+    Source: lecture C, hyper-parameter optimization (60/20/20); lecture L, training,
+    validation and test sets.
+    """
+    n = check_positive_int("n", n)
+    shares = _shares(fractions)
+    class_of = np.zeros(n, int) if labels is None else _class_numbers(labels, n)
+    order = np.asarray(jax.random.permutation(stream(as_key(key), "split"), n))
+
+    by_class = np.argsort(class_of[order], kind="stable")
+    part_of = np.empty(n, int)
+    owed = np.zeros(len(shares))
+    for places in np.split(by_class, np.cumsum(np.bincount(class_of))[:-1]):
+        sizes = _sizes(len(places), shares, owed)
+        owed += len(places) * shares - sizes
+        part_of[places] = np.repeat(np.arange(len(shares)), sizes)
+
+    parts = tuple(order[part_of == i] for i in range(len(fractions)))
+    if not all(map(len, parts)):
+        raise ValueError(
+            f"fractions must leave no part empty, got {tuple(fractions)}, which gives parts "
+            f"of {', '.join(str(len(part)) for part in parts)} from {n} examples"
+        )
+    return parts
+
+
+def _shares(fractions: Sequence[float]) -> np.ndarray:
+    """The fractions and, last, what they leave; exactly 0 when they sum to 1."""
+    values = np.asarray(fractions, np.float64)
+    if values.ndim != 1 or values.size == 0 or not np.all(values > 0):
+        raise ValueError(f"fractions must be numbers above 0, got {fractions}")
+    rest = 1 - values.sum()
+    if rest < -_SUM_TOLERANCE:
+        raise ValueError(f"fractions must sum to at most 1, got {fractions}")
+    shares = np.append(values, rest if rest > _SUM_TOLERANCE else 0.0)
+    return shares / shares.sum()
+
+
+def _class_numbers(labels: Any, n: int) -> np.ndarray:
+    labels = np.asarray(labels)
+    if labels.shape != (n,):
+        raise ValueError(f"labels must have shape ({n},), one for each example, got {labels.shape}")
+    return np.unique(labels, return_inverse=True)[1]
+
+
+def _sizes(count: int, shares: np.ndarray, owed: np.ndarray) -> np.ndarray:
+    """Each share of `count` rounded down or up, up first where most is owed so far."""
+    # 0.29 * 100 is a little less than 29, and such noise must not count as a remainder.
+    quotas = np.round(count * shares, 9)
+    sizes = np.floor(quotas).astype(int)
+    remainders = quotas - sizes
+    # A share that is exact stays so, whatever it is owed.
+    claims = np.where(remainders > 0, np.round(owed + remainders, 9), -np.inf)
+    winners = np.argsort(-claims, kind="stable")[: count - sizes.sum()]
+    sizes[winners] += 1
+    return sizes

@@ -1,0 +1,120 @@
+"""What a recipe consists of, as plain data: names and numbers instead of objects.
+
+Optimizers, losses and initializers are closures, which neither compare nor print. Their
+free variables are what their factories were called with, so a description of those tells
+two recipes apart, goes into `config.json`, and means the same in the next process.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+__all__ = ["describe", "differences"]
+
+_SMALL = 16  # arrays up to this size are written out, larger ones as a checksum
+
+
+def describe(thing: Any) -> Any:
+    """A description of `thing` that `json` can write.
+
+    Args:
+      thing: numbers, strings, containers, arrays, dataclasses (so Linen modules), functions
+        with their closures, Optax transformations.
+
+    Returns:
+      Nested dicts, lists, strings and numbers.
+
+    >>> from jaxnn.optim import scale_by_learning_rate
+    >>> describe(scale_by_learning_rate(0.5))
+    {'jaxnn.optim.rate.scale_by_learning_rate': {'learning_rate': 0.5}}
+    """
+    return _describe(thing, ())
+
+
+def _describe(thing: Any, above: tuple[int, ...]) -> Any:
+    if thing is None or isinstance(thing, (bool, int, float, str)):
+        return thing
+    if isinstance(thing, (np.ndarray, np.generic, jax.Array)):
+        return _describe_array(thing)
+    if id(thing) in above:
+        return "…"  # a closure may hold itself
+    within = (*above, id(thing))
+    if isinstance(thing, functools.partial):
+        inner = {**dict(enumerate(thing.args)), **thing.keywords}
+        return {_name(thing.func): _describe(inner, within)}
+    if hasattr(thing, "init") and hasattr(thing, "update") and isinstance(thing, tuple):
+        return _describe(thing.update, within)  # an Optax pair: both close over the same
+    if isinstance(thing, Mapping):
+        return {str(key): _describe(value, within) for key, value in thing.items()}
+    if isinstance(thing, (tuple, list)):
+        return [_describe(value, within) for value in thing]
+    if dataclasses.is_dataclass(thing) and not isinstance(thing, type):
+        return {_name(type(thing)): _describe(_fields(thing), within)}
+    if hasattr(thing, "__code__"):
+        return _describe_function(thing, within)
+    return _name(thing if isinstance(thing, type) or hasattr(thing, "__name__") else type(thing))
+
+
+def _describe_array(array: Any) -> Any:
+    if isinstance(array, jax.core.Tracer):
+        return "traced"
+    if isinstance(array, jax.Array) and jax.dtypes.issubdtype(array.dtype, jax.dtypes.prng_key):
+        array = jax.random.key_data(array)
+    values = np.asarray(array)
+    if values.size <= _SMALL:
+        return values.tolist()
+    checksum = zlib.crc32(np.ascontiguousarray(values).tobytes())
+    return {"shape": list(values.shape), "dtype": str(values.dtype), "crc32": checksum}
+
+
+def _describe_function(function: Any, above: tuple[int, ...]) -> Any:
+    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+    inner = {name: _describe(cell.cell_contents, above) for name, cell in cells}
+    return {_name(function): inner} if inner else _name(function)
+
+
+def _fields(thing: Any) -> dict[str, Any]:
+    # A Linen module's parent and unset name say where it stands, not what it is.
+    values = {field.name: getattr(thing, field.name) for field in dataclasses.fields(thing)}
+    values.pop("parent", None)
+    if values.get("name", "") is None:
+        del values["name"]
+    return values
+
+
+def _name(thing: Any) -> str:
+    module = (getattr(thing, "__module__", None) or "").removesuffix(".__init__")
+    qualname = getattr(thing, "__qualname__", None) or type(thing).__qualname__
+    return f"{_public(module)}.{qualname.split('.<locals>')[0]}"
+
+
+def _public(module: str) -> str:
+    return ".".join(part for part in module.split(".") if not part.startswith("_"))
+
+
+def differences(old: Any, new: Any, path: str = "") -> list[str]:
+    """Where two descriptions differ, a line each.
+
+    >>> differences({"a": 1, "b": [1, 2]}, {"a": 1, "b": [1, 3]})
+    ['b/1: 2 there, 3 here']
+    """
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        keys = dict.fromkeys([*old, *new])
+        pairs = [(key, old.get(key, "nothing"), new.get(key, "nothing")) for key in keys]
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        pairs = [(i, a, b) for i, (a, b) in enumerate(zip(old, new, strict=True))]
+    else:
+        same = old == new or (old != old and new != new)  # NaN is itself here
+        return [] if same else [f"{path or 'it'}: {old} there, {new} here"]
+    return [
+        line
+        for key, a, b in pairs
+        for line in differences(a, b, f"{path}/{key}" if path else str(key))
+    ]

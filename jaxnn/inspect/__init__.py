@@ -1,0 +1,5 @@
+"""Diagnostics that look into a run."""
+
+from jaxnn.inspect.probes import GradientNorm
+
+__all__ = ["GradientNorm"]

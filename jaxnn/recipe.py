@@ -1,0 +1,220 @@
+"""The recipe: what is trained, and nothing of how long or where.
+
+A recipe holds modules and closures, which neither compare nor hash by value. So what the
+compiler sees is `make_recipe`, static and told apart by identity, and its knobs, traced:
+the recipe is built inside the trace and lives no longer than it. That is why a thousand
+values of the knobs compile once.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import flax.linen as nn
+import jax
+import optax
+
+from jaxnn.keys import Keys, stream
+from jaxnn.losses import Loss, softmax_cross_entropy, unwrap
+from jaxnn.metrics import Metric, Pair, accuracy, weighted
+from jaxnn.regularizers import Regularizer
+
+__all__ = [
+    "Apply",
+    "MakeRecipe",
+    "Objective",
+    "Recipe",
+    "as_maker",
+    "bind",
+    "init_variables",
+    "inputs_of",
+    "objective_of",
+    "supervised",
+]
+
+Apply = Callable[[Any, Any, Any, Keys], tuple[Any, Any]]
+"""`(params, model_state, inputs, keys) -> (outputs, model_state)`: the model, its mode fixed."""
+
+Objective = Callable[
+    [Apply, Any, Any, Any, Keys], tuple[Pair, Any, Mapping[str, Pair | jax.Array]]
+]
+"""`(apply, params, model_state, batch, keys) -> ((sum, count), model_state, metrics)`"""
+
+
+@dataclass(frozen=True, eq=False)
+class Recipe:
+    """What is trained: model, loss, optimizer, and what acts on the way.
+
+    Either `loss` is given, and the objective is the supervised one over batches
+    `{"x", "y", "weight"}`, or `objective` is, and anything goes.
+
+    Attributes:
+      model: a Flax Linen module. Its mode is told by the keyword that its `__call__` has
+        (`train`, `training`, `is_training` or `deterministic`), if any.
+      loss: `(outputs, targets) -> losses`, one per example; see `jaxnn.losses`.
+      optimizer: an Optax transformation, ours or any.
+      regularizer: `params -> penalty`, added to the mean loss; see `jaxnn.regularizers`.
+      augmentation: `(key, batch) -> batch`, applied to training batches in the step.
+      metrics: names to `(outputs, targets, weight) -> (sum, count)`. None: what suits the
+        loss (accuracy for cross-entropy). The loss itself is always among them.
+      objective: `(apply, params, model_state, batch, keys) -> ((sum, count), model_state,
+        metrics)`: what the step differentiates, instead of `loss` and `metrics`. It calls
+        `apply(params, model_state, inputs, keys)` for the model's outputs and new state,
+        in training and evaluation alike, and takes its own draws from `keys("name")`.
+      controllers: what acts on the run after each evaluation; see `jaxnn.train.control`.
+      rngs: names of the Linen streams that the model draws from in training.
+
+    Raises:
+      ValueError, TypeError: parts that are missing or do not go together.
+
+    >>> import jaxnn
+    >>> recipe = jaxnn.Recipe(
+    ...     model=jaxnn.nn.MLP((100, 10)),
+    ...     loss=jaxnn.losses.softmax_cross_entropy,
+    ...     optimizer=jaxnn.optim.adam(1e-3),
+    ... )
+    """
+
+    model: nn.Module
+    loss: Loss | None = None
+    optimizer: optax.GradientTransformation | None = None
+    regularizer: Regularizer | None = None
+    augmentation: Callable[[jax.Array, Any], Any] | None = None
+    metrics: Mapping[str, Metric] | None = None
+    objective: Objective | None = None
+    controllers: tuple[Any, ...] = ()
+    rngs: tuple[str, ...] = ("dropout",)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.model, nn.Module):
+            raise TypeError(f"model must be a flax.linen.Module, got {self.model!r}")
+        if (self.loss is None) == (self.objective is None):
+            raise ValueError(
+                "a Recipe needs either loss= or objective=, got "
+                + ("neither" if self.loss is None else "both")
+            )
+        if self.objective is not None and self.metrics is not None:
+            raise ValueError("metrics= goes with loss=; an objective returns its own metrics")
+        if self.metrics is not None and "loss" in self.metrics:
+            raise ValueError("metrics must not be named 'loss': the loss is recorded as that")
+        if not (hasattr(self.optimizer, "init") and hasattr(self.optimizer, "update")):
+            raise TypeError(
+                "optimizer must be an Optax transformation (init, update), such as "
+                f"jaxnn.optim.adam(1e-3), got {self.optimizer!r}"
+            )
+
+    @cached_property
+    def maker(self) -> MakeRecipe:
+        """This recipe as a `make_recipe` without knobs: one per object, so it compiles once."""
+        return lambda knobs: self
+
+
+MakeRecipe = Callable[[Any], Recipe]
+"""`knobs -> Recipe`: how a user declares what can vary. Called inside the trace."""
+
+
+def as_maker(recipe: Recipe | MakeRecipe) -> MakeRecipe:
+    """The `make_recipe` that stands for a recipe, or is given as one.
+
+    Raises:
+      TypeError: neither a recipe nor a function.
+    """
+    if isinstance(recipe, Recipe):
+        return recipe.maker
+    if not callable(recipe):
+        raise TypeError(f"recipe must be a Recipe or a function knobs -> Recipe, got {recipe!r}")
+    return recipe
+
+
+def supervised(loss: Loss, metrics: Mapping[str, Metric]) -> Objective:
+    r"""The objective $\sum_i w_i\, \ell(f(x_i), y_i)$ over batches `{"x", "y", "weight"}`.
+
+    Args:
+      loss: `(outputs, targets) -> losses` of shape (n,) or (n, tokens).
+      metrics: names to `(outputs, targets, weight) -> (sum, count)`.
+
+    Returns:
+      An objective; the step divides its sum by its count.
+    """
+
+    def objective(
+        apply: Apply, params: Any, model_state: Any, batch: Any, keys: Keys
+    ) -> tuple[Pair, Any, dict[str, Pair]]:
+        outputs, model_state = apply(params, model_state, batch["x"], keys)
+        weight = batch.get("weight")
+        pair = weighted(loss(outputs, batch["y"]), weight)
+        values = {name: metric(outputs, batch["y"], weight) for name, metric in metrics.items()}
+        return pair, model_state, values
+
+    return objective
+
+
+def objective_of(recipe: Recipe) -> Objective:
+    """The recipe's own objective, or the supervised one of its loss."""
+    if recipe.objective is not None:
+        return recipe.objective
+    assert recipe.loss is not None  # a Recipe has one of the two
+    metrics = recipe.metrics
+    if metrics is None:
+        metrics = {"accuracy": accuracy} if unwrap(recipe.loss) is softmax_cross_entropy else {}
+    return supervised(recipe.loss, metrics)
+
+
+def inputs_of(batch: Any) -> Any:
+    """What of a batch the model is initialized with: `batch["x"]`, or all where it is no dict.
+
+    Raises:
+      ValueError: a dict without "x".
+    """
+    if not isinstance(batch, Mapping):
+        return batch
+    if "x" not in batch:
+        raise ValueError(f'a batch that is a dict must hold "x", got the keys {sorted(batch)}')
+    return batch["x"]
+
+
+def init_variables(recipe: Recipe, key: jax.Array, batch: Any) -> tuple[Any, Any]:
+    """Initial parameters and model state, from the stream "params" of the root key.
+
+    Args:
+      recipe: holds the model.
+      key: the run's root key.
+      batch: arrays of any number of examples; only shapes and dtypes matter.
+
+    Returns:
+      `(params, model_state)`; the state holds every other collection, `{}` where none.
+    """
+    model = recipe.model
+    variables = dict(
+        model.init(stream(key, "params"), inputs_of(batch), **_mode(model, train=False))
+    )
+    return variables.pop("params", {}), variables
+
+
+def bind(recipe: Recipe, *, train: bool) -> Apply:
+    """The model as a pure function with its mode fixed: what an objective calls."""
+    model, mode = recipe.model, _mode(recipe.model, train=train)
+
+    def apply(params: Any, model_state: Any, inputs: Any, keys: Keys) -> tuple[Any, Any]:
+        variables = {"params": params, **model_state}
+        if not train:
+            return model.apply(variables, inputs, **mode), model_state
+        rngs = {name: keys(name) for name in recipe.rngs}
+        outputs, updated = model.apply(
+            variables, inputs, rngs=rngs, mutable=list(model_state), **mode
+        )
+        return outputs, dict(updated)
+
+    return apply
+
+
+def _mode(model: nn.Module, *, train: bool) -> dict[str, bool]:
+    parameters = inspect.signature(type(model).__call__).parameters
+    for name in ("train", "training", "is_training"):
+        if name in parameters:
+            return {name: train}
+    return {"deterministic": not train} if "deterministic" in parameters else {}

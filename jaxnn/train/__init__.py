@@ -1,0 +1,34 @@
+"""Training: the state, the pure step, the compiled loop, and `fit` around them."""
+
+from jaxnn.train.control import EarlyStopping, early_stopping
+from jaxnn.train.devices import device_names, unused_accelerator
+from jaxnn.train.fit import Epoch, epochs, fit
+from jaxnn.train.history import EpochRecord, History
+from jaxnn.train.protocols import Controller, Observer, Probe, StepTrace
+from jaxnn.train.run import Run, load
+from jaxnn.train.state import Control, TrainState, init_state
+from jaxnn.train.step import eval_step, predict_step, train_step
+
+__all__ = [
+    "Control",
+    "Controller",
+    "EarlyStopping",
+    "Epoch",
+    "EpochRecord",
+    "History",
+    "Observer",
+    "Probe",
+    "Run",
+    "StepTrace",
+    "TrainState",
+    "device_names",
+    "early_stopping",
+    "epochs",
+    "eval_step",
+    "fit",
+    "init_state",
+    "load",
+    "predict_step",
+    "train_step",
+    "unused_accelerator",
+]

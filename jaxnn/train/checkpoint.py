@@ -1,0 +1,130 @@
+"""Trees of arrays on disk: orbax behind one door.
+
+A tree is written as its leaves in order, with a manifest of their paths, shapes, dtypes and
+SHA-256, which restoring checks: orbax itself hands back a file with a flipped bit as if
+nothing were wrong. Typed keys are written as their data and the name of their
+implementation. A checkpoint appears under its name when it is whole, and not before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxnn.tree import path_name
+from jaxnn.train.transfer import fetch
+
+__all__ = ["restore", "save"]
+
+
+def save(path: Path, tree: Any, about: dict[str, Any]) -> None:
+    """Write a tree; replaces what is at `path`.
+
+    Args:
+      path: folder to write.
+      tree: pytree of arrays and typed keys.
+      about: JSON-like, kept beside it.
+    """
+    import orbax.checkpoint as ocp
+
+    leaves, rows = {}, []
+    flat = jax.tree_util.tree_leaves_with_path(tree)
+    data = fetch([jax.random.key_data(leaf) if _is_key(leaf) else leaf for _, leaf in flat])
+    for number, ((key_path, leaf), array) in enumerate(zip(flat, data, strict=True)):
+        array = np.asarray(array)
+        leaves[f"{number:06d}"] = array
+        rows.append(
+            {
+                "path": path_name(key_path),
+                "shape": list(array.shape),
+                "dtype": str(array.dtype),
+                "key": str(jax.random.key_impl(leaf)) if _is_key(leaf) else None,
+                "sha256": _sha256(array),
+            }
+        )
+    with _checkpointer() as checkpointer:
+        checkpointer.save(
+            path.absolute(),
+            args=ocp.args.Composite(
+                leaves=ocp.args.StandardSave(leaves),
+                manifest=ocp.args.JsonSave({"leaves": rows, "about": about}),
+            ),
+            force=True,
+        )
+
+
+def restore(path: Path, like: Any) -> tuple[Any, dict[str, Any]]:
+    """Read what `save` wrote.
+
+    Args:
+      path: the folder.
+      like: a tree of the same structure, of arrays or `jax.ShapeDtypeStruct`.
+
+    Returns:
+      The tree, and what was kept beside it.
+
+    Raises:
+      ValueError: the tree there has other leaves, or a leaf is damaged.
+    """
+    import orbax.checkpoint as ocp
+
+    flat, structure = jax.tree_util.tree_flatten_with_path(like)
+    with _checkpointer() as checkpointer:
+        manifest = checkpointer.restore(
+            path.absolute(), args=ocp.args.Composite(manifest=ocp.args.JsonRestore())
+        )["manifest"]
+        rows = manifest["leaves"]
+        _check_same_leaves(path, rows, flat)
+        wanted = {
+            f"{number:06d}": jax.ShapeDtypeStruct(tuple(row["shape"]), np.dtype(row["dtype"]))
+            for number, row in enumerate(rows)
+        }
+        arrays = checkpointer.restore(
+            path.absolute(), args=ocp.args.Composite(leaves=ocp.args.StandardRestore(wanted))
+        )["leaves"]
+    leaves = []
+    for number, row in enumerate(rows):
+        array = np.asarray(arrays[f"{number:06d}"])
+        if _sha256(array) != row["sha256"]:
+            raise ValueError(
+                f"the checkpoint {path} is damaged: {row['path']} is not what was saved"
+            )
+        leaf = jax.numpy.asarray(array)
+        leaves.append(leaf if row["key"] is None else jax.random.wrap_key_data(leaf, impl=row["key"]))
+    return jax.tree.unflatten(structure, leaves), manifest["about"]
+
+
+def _checkpointer() -> Any:
+    import orbax.checkpoint as ocp
+
+    return ocp.Checkpointer(ocp.CompositeCheckpointHandler("leaves", "manifest"))
+
+
+def _check_same_leaves(path: Path, rows: list[dict[str, Any]], flat: list[Any]) -> None:
+    there = [row["path"] for row in rows]
+    here = [path_name(key_path) for key_path, _ in flat]
+    if there != here:
+        odd = sorted(set(there) ^ set(here)) or there
+        raise ValueError(
+            f"the checkpoint {path} is of another recipe: only one of the two has {odd[:5]}"
+        )
+    for row, (_, leaf) in zip(rows, flat, strict=True):
+        if row["key"] is not None:
+            continue  # a key's shape follows from its implementation
+        if tuple(row["shape"]) != leaf.shape or row["dtype"] != str(leaf.dtype):
+            raise ValueError(
+                f"the checkpoint {path} is of another recipe: {row['path']} is "
+                f"{row['dtype']}{row['shape']} there, {leaf.dtype}{list(leaf.shape)} here"
+            )
+
+
+def _is_key(leaf: Any) -> bool:
+    return jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def _sha256(array: np.ndarray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(array).view(np.uint8).tobytes()).hexdigest()

@@ -1,0 +1,241 @@
+"""The boundary of training: everything is checked here, before anything is compiled."""
+
+from __future__ import annotations
+
+import platform
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxnn.arguments import check_positive_int
+from jaxnn.data import Data
+from jaxnn.data.batches import size, steps_in, take
+from jaxnn.data.validate import check_batch, check_batch_size, check_same_layout
+from jaxnn.describe import describe
+from jaxnn.keys import as_key
+from jaxnn.losses import check_targets
+from jaxnn.recipe import MakeRecipe, Recipe, as_maker
+from jaxnn.train.devices import device_names
+from jaxnn.train.loop import Program, Step, end_epoch, start_epoch, train_chunk
+from jaxnn.train.protocols import Probe
+from jaxnn.train.state import TrainState, init_state
+from jaxnn.train.step import eval_step, predict_step
+
+__all__ = ["Prepared", "check_evaluation", "from_layout", "layout", "prepare"]
+
+_EVAL_ROWS = 512  # of an evaluation batch, at least, where the user does not say
+
+
+@dataclass
+class Prepared:
+    """A run that was found in order, and has not begun."""
+
+    program: Program
+    state: Any
+    train: Any  # on the device
+    val: Any  # on the device, or None
+    key: jax.Array
+    config: dict[str, Any]
+
+
+def prepare(
+    recipe: Recipe | MakeRecipe | None,
+    data: Any,
+    *,
+    batch_size: int,
+    key: Any,
+    knobs: Any = None,
+    state: Any = None,
+    step: Step | None = None,
+    probes: tuple[Probe, ...] = (),
+    eval_batch_size: int | None = None,
+) -> Prepared:
+    """Check the arguments of a run, and make its first state; see `jaxnn.fit`.
+
+    Raises:
+      ValueError, TypeError: naming the argument, its value, and what is allowed.
+    """
+    key = as_key(key)
+    train, val = (data.train, data.val) if isinstance(data, Data) else (data, None)
+    batch_size, eval_batch_size = _check_data(train, val, batch_size, eval_batch_size)
+    _check_parts(recipe, knobs, state, step, probes)
+
+    make_recipe = None if recipe is None else as_maker(recipe)
+    description: Any = None
+    if make_recipe is not None:
+        knobs = _knobs(recipe, knobs, state)
+        # Built from plain numbers, so that every factory checks the range of what it is given.
+        concrete = make_recipe(jax.tree.map(lambda knob: np.asarray(knob)[()], knobs))
+        if not isinstance(concrete, Recipe):
+            raise TypeError(f"make_recipe must return a Recipe, got {concrete!r}")
+        description = describe(concrete)
+        if state is None:
+            rows = jax.tree.map(lambda leaf: np.zeros_like(leaf[:1]), train)
+            state = _init_state(make_recipe, key, rows, knobs)
+    program = Program(make_recipe, step, tuple(probes), batch_size, eval_batch_size)
+
+    if make_recipe is not None and isinstance(state, TrainState):
+        for name, part in (("train", train), ("val", val)):
+            if part is not None:
+                rows = batch_size if part is train else eval_batch_size
+                check_evaluation(make_recipe, state, name, part, rows)
+    config = {
+        "recipe": description,
+        "knobs": {} if knobs is None else jax.tree.map(float, knobs),
+        "key": {
+            "impl": str(jax.random.key_impl(key)),
+            "data": np.asarray(jax.random.key_data(key)).tolist(),
+        },
+        "batch_size": batch_size,
+        "eval_batch_size": eval_batch_size,
+        "steps_per_epoch": steps_in(size(train), batch_size),
+        "train_examples": size(train),
+        "data": {"train": _fingerprint(train), "val": None if val is None else _fingerprint(val)},
+        "step": describe(step),
+        "probes": describe(tuple(probes)),
+        "versions": _versions(),
+        "devices": device_names(),
+    }
+    train, val = jax.tree.map(jnp.asarray, (train, val))
+    prepared = Prepared(program, state, train, val, key, config)
+    _trace(prepared)
+    return prepared
+
+
+@partial(jax.jit, static_argnums=0)
+def _init_state(make_recipe: MakeRecipe, key: jax.Array, batch: Any, knobs: Any) -> TrainState:
+    return init_state(make_recipe, key, batch, knobs)
+
+
+def _check_data(
+    train: Any, val: Any, batch_size: Any, eval_batch_size: Any
+) -> tuple[int, int]:
+    n = check_batch("train", train)
+    batch_size = check_batch_size(batch_size, n)
+    n_val = 0
+    if val is not None:
+        n_val = check_batch("val", val)
+        check_same_layout(train, val, "val")
+    if eval_batch_size is None:
+        eval_batch_size = min(max(batch_size, _EVAL_ROWS), n_val or n)
+    eval_batch_size = check_positive_int("eval_batch_size", eval_batch_size)
+    if not isinstance(train, Mapping):
+        for name, rows, total in (
+            ("batch_size", batch_size, n),
+            ("eval_batch_size", eval_batch_size, n_val),
+        ):
+            if total % rows:
+                raise ValueError(
+                    f"{name} must divide the {total} examples, since a batch that is no dict has "
+                    f"no place for the weights of a ragged end, got {rows}"
+                )
+    return batch_size, eval_batch_size
+
+
+def _check_parts(recipe: Any, knobs: Any, state: Any, step: Any, probes: Any) -> None:
+    if recipe is None and (step is None or state is None):
+        raise ValueError("recipe may be None only where both step= and state= are given")
+    if recipe is None and knobs is not None:
+        raise ValueError("knobs go with a make_recipe, got a recipe of None")
+    if step is not None and probes:
+        raise ValueError("probes look into the step of jaxnn, which step= replaces; give one")
+    if recipe is not None and step is None and state is not None:
+        if not isinstance(state, TrainState):
+            raise TypeError(f"state must be a TrainState where step= is not given, got {state!r}")
+    for probe in probes:
+        if not isinstance(probe, Probe):
+            raise TypeError(f"probes must have init, update and summarize, got {probe!r}")
+
+
+def _knobs(recipe: Any, knobs: Any, state: Any) -> Any:
+    if isinstance(recipe, Recipe) and knobs is not None:
+        raise ValueError("knobs go with a make_recipe; a Recipe has its values in it")
+    if knobs is None:
+        knobs = state.knobs if isinstance(state, TrainState) else {}
+    knobs = jax.tree.map(lambda knob: jnp.asarray(knob, float), knobs)
+    for path, knob in jax.tree_util.tree_leaves_with_path(knobs):
+        if knob.ndim:
+            raise ValueError(
+                f"knobs must be scalars, got shape {knob.shape} at {jax.tree_util.keystr(path)}"
+            )
+    return knobs
+
+
+def check_evaluation(
+    make_recipe: MakeRecipe, state: TrainState, name: str, data: Any, rows: int
+) -> None:
+    """Refuse data whose shapes or targets the recipe cannot be evaluated on.
+
+    Args:
+      make_recipe: of the recipe.
+      state: holds knobs and parameters.
+      name: of the data, for the message.
+      data: pytree of arrays (n, …).
+      rows: of a batch.
+
+    Raises:
+      ValueError, TypeError: what the model, the loss or its check of targets says.
+    """
+    recipe = make_recipe(state.knobs)
+    batch = jax.eval_shape(
+        lambda data: take(data, jnp.zeros(rows, jnp.int32), jnp.int32(0), rows), data
+    )
+    if recipe.loss is not None and isinstance(data, Mapping):
+        if "y" not in data:
+            raise ValueError(f'{name} must hold "y" for the loss, got the keys {sorted(data)}')
+        outputs = jax.eval_shape(partial(predict_step, make_recipe), state, batch["x"])
+        jax.eval_shape(partial(eval_step, make_recipe), state, batch)
+        check_targets(recipe.loss, f"{name}: y", outputs, data["y"], data.get("weight"))
+    else:
+        jax.eval_shape(partial(eval_step, make_recipe), state, batch)
+
+
+def _trace(prepared: Prepared) -> None:
+    """Trace the whole program on shapes: what does not fit is said now, and not compiled."""
+    program, state, zero = prepared.program, prepared.state, np.int32(0)
+    order, tally = jax.eval_shape(
+        partial(start_epoch, program), state, prepared.train, prepared.key, zero
+    )
+    state, tally = jax.eval_shape(
+        partial(train_chunk, program), state, tally, prepared.train, order, zero, zero
+    )
+    jax.eval_shape(partial(end_epoch, program), state, tally, prepared.val)
+
+
+def _fingerprint(part: Any) -> dict[str, Any]:
+    checksum = 0
+    for leaf in jax.tree.leaves(part):
+        checksum = zlib.crc32(np.ascontiguousarray(leaf).reshape(-1).view(np.uint8), checksum)
+    return {"layout": layout(part), "crc32": checksum}
+
+
+def layout(tree: Any) -> Any:
+    """Shapes and dtypes of a tree of dicts, lists and tuples, as `json` can write them."""
+    if isinstance(tree, Mapping):
+        return {key: layout(value) for key, value in tree.items()}
+    if isinstance(tree, (list, tuple)):
+        return [layout(value) for value in tree]
+    array = np.asarray(tree)
+    return f"{array.dtype.name} {' '.join(map(str, array.shape))}"
+
+
+def from_layout(described: Any) -> Any:
+    """Arrays of one row, zeros, of the shapes and dtypes that `layout` wrote."""
+    if isinstance(described, dict):
+        return {key: from_layout(value) for key, value in described.items()}
+    if isinstance(described, list):
+        return [from_layout(value) for value in described]
+    dtype, _, *shape = described.split()
+    return jnp.zeros((1, *map(int, shape)), dtype)
+
+
+def _versions() -> dict[str, str]:
+    packages = ("jaxnn", "jax", "jaxlib", "flax", "optax", "numpy", "orbax-checkpoint")
+    return {"python": platform.python_version(), **{name: version(name) for name in packages}}

@@ -1,0 +1,151 @@
+"""What training hands back."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxnn.arguments import check_positive_int
+from jaxnn.data.batches import in_order, size, steps_in, take
+from jaxnn.data.validate import check_batch
+from jaxnn.recipe import MakeRecipe, Recipe, as_maker
+from jaxnn.train.control import finish
+from jaxnn.train.folder import RunFolder
+from jaxnn.train.history import History
+from jaxnn.train.loop import evaluate
+from jaxnn.train.prepare import check_evaluation, from_layout
+from jaxnn.train.state import TrainState, init_state
+from jaxnn.train.step import predict_step
+from jaxnn.train.transfer import fetch
+
+__all__ = ["Run", "load"]
+
+_ROWS = 512  # of a batch where no gradient is needed and the user does not say
+
+
+@dataclass
+class Run:
+    """A trained network with its record.
+
+    Attributes:
+      state: the last state, best weights put in place where a controller keeps them. A
+        `TrainState`, or the user's own where `fit` ran the user's own step.
+      history: what was measured.
+      config: every setting, as in `config.json`.
+      folder: the run's folder, or None.
+      make_recipe: what builds the recipe from `state.knobs`; None for a state of one's own.
+    """
+
+    state: Any
+    history: History
+    config: dict[str, Any]
+    folder: Path | None
+    make_recipe: MakeRecipe | None
+
+    def predict(self, x: Any, *, batch_size: int = _ROWS) -> Any:
+        """The model's outputs for any number of inputs, dropout off.
+
+        Args:
+          x: (n, …), or a pytree of such arrays where the model takes one, prepared as the
+            training inputs were.
+          batch_size: rows computed at once.
+
+        Returns:
+          NumPy arrays (n, …): logits, for a classifier.
+
+        Raises:
+          ValueError: no rows, NaN or Inf, leaves of different length.
+        """
+        make_recipe = self._recipe("predict")
+        n = check_batch("x", x)
+        rows = min(n, check_positive_int("batch_size", batch_size))
+        data = {"x": jax.tree.map(jnp.asarray, x)}
+        order = in_order(n, rows)
+        outputs = [
+            _predict(make_recipe, rows, self.state, data, order, np.int32(index))
+            for index in range(steps_in(n, rows))
+        ]
+        return jax.tree.map(lambda *parts: np.concatenate(parts)[:n], *fetch(outputs))
+
+    def evaluate(self, data: Any, *, batch_size: int = _ROWS) -> dict[str, float]:
+        """Loss and metrics over a data set, the ragged end exact.
+
+        Args:
+          data: a batch of any number of rows, such as `data.test`.
+          batch_size: rows computed at once.
+
+        Returns:
+          Values by name, "loss" among them.
+
+        Raises:
+          ValueError, TypeError: data that the recipe cannot be evaluated on.
+        """
+        make_recipe = self._recipe("evaluate")
+        rows = min(check_batch("data", data), check_positive_int("batch_size", batch_size))
+        check_evaluation(make_recipe, self.state, "data", data, rows)
+        values = evaluate(make_recipe, rows, self.state, jax.tree.map(jnp.asarray, data))
+        return {name: float(value) for name, value in fetch(values).items()}
+
+    def save(self, folder: str | os.PathLike[str]) -> Path:
+        """Write state, history and settings to a new folder, for `jaxnn.load`.
+
+        Raises:
+          ValueError: the folder holds a run.
+        """
+        files = RunFolder(folder)
+        files.require_none("folder")
+        files.begin(self.config, self.history)
+        files.save_final(self.state, len(self.history.epochs))
+        return files.path
+
+    def _recipe(self, method: str) -> MakeRecipe:
+        if self.make_recipe is None:
+            raise ValueError(f"{method} needs a recipe, and this run trained a state of its own")
+        return self.make_recipe
+
+
+def load(folder: str | os.PathLike[str], recipe: Recipe | MakeRecipe) -> Run:
+    """The run that `Run.save`, or `fit` with a folder, has written.
+
+    Code is not stored, so the recipe is given again; its description must be the same.
+
+    Args:
+      folder: of the run.
+      recipe: what was trained, or its `make_recipe`.
+
+    Returns:
+      The run, its state equal to the last bit.
+
+    Raises:
+      ValueError: no run there, one that has not come to its end, or one of another recipe.
+    """
+    files = RunFolder(folder)
+    files.require_a_run("folder")
+    config, make_recipe = files.config(), as_maker(recipe)
+    like = jax.eval_shape(
+        partial(_finished_state, make_recipe),
+        config["knobs"],
+        from_layout(config["data"]["train"]["layout"]),
+    )
+    state, done = files.restore_final(like)
+    return Run(state, files.history(until=done), config, files.path, make_recipe)
+
+
+def _finished_state(make_recipe: MakeRecipe, knobs: Any, batch: Any) -> TrainState:
+    """The state of a run that has ended, for its structure alone."""
+    knobs = jax.tree.map(lambda knob: jnp.asarray(knob, float), knobs)
+    return finish(make_recipe(knobs), init_state(make_recipe, 0, batch, knobs))
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _predict(
+    make_recipe: MakeRecipe, rows: int, state: TrainState, data: Any, order: Any, index: Any
+) -> Any:
+    return predict_step(make_recipe, state, take(data, order, index, rows)["x"])

@@ -1,0 +1,85 @@
+"""Everything that a run is, between two steps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from jaxnn.keys import as_key
+from jaxnn.recipe import MakeRecipe, Recipe, as_maker, init_variables
+
+__all__ = ["Control", "TrainState", "init_state"]
+
+
+@struct.dataclass
+class Control:
+    """What controllers decided, and what they remember."""
+
+    scale: jax.Array  # () float32: the step multiplies the rate by it
+    stop: jax.Array  # () bool: once set, further steps change nothing
+    memory: tuple[Any, ...]  # one entry a controller
+
+
+@struct.dataclass
+class TrainState:
+    """A run between two steps, as a pytree of arrays.
+
+    Attributes:
+      step: () int32, steps done. The position: it is the address of the next draws.
+      knobs: pytree of scalars that `make_recipe` is called with.
+      params: the model's parameters.
+      model_state: its other collections, such as running statistics; `{}` where none.
+      opt_state: of the optimizer.
+      averaged: running average of the parameters, or None.
+      control: of the controllers.
+      key: () typed key, the root of all draws; never replaced.
+    """
+
+    step: jax.Array
+    knobs: Any
+    params: Any
+    model_state: Any
+    opt_state: Any
+    averaged: Any
+    control: Control
+    key: jax.Array
+
+
+def init_state(recipe: Recipe | MakeRecipe, key: Any, batch: Any, knobs: Any = None) -> TrainState:
+    """The state before the first step; a pure function, to be jitted or mapped.
+
+    Args:
+      recipe: a recipe, or `make_recipe` for the given knobs.
+      key: root key of the run: typed, raw or an integer.
+      batch: pytree of arrays with the shapes of the data, any number of rows.
+      knobs: pytree of scalars; None for a recipe without.
+
+    Returns:
+      The state.
+
+    >>> from jaxnn import Recipe, losses, nn, optim
+    >>> recipe = Recipe(nn.MLP((3, 2)), losses.softmax_cross_entropy, optim.sgd(0.1))
+    >>> state = init_state(recipe, 0, {"x": jnp.ones((1, 4))})
+    >>> state.params["Dense_0"]["kernel"].shape
+    (4, 3)
+    """
+    knobs = {} if knobs is None else knobs
+    built = as_maker(recipe)(knobs)
+    assert built.optimizer is not None  # refused by Recipe
+    key = as_key(key)
+    params, model_state = init_variables(built, key, batch)
+    state = TrainState(
+        step=jnp.zeros((), jnp.int32),
+        knobs=knobs,
+        params=params,
+        model_state=model_state,
+        opt_state=built.optimizer.init(params),
+        averaged=None,
+        control=Control(scale=jnp.ones((), jnp.float32), stop=jnp.zeros((), bool), memory=()),
+        key=key,
+    )
+    memory = tuple(controller.init(state) for controller in built.controllers)
+    return state.replace(control=state.control.replace(memory=memory))
