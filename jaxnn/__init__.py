@@ -1,1 +1,52 @@
+"""jaxnn: every training practice of the classic lectures as a pure function on JAX.
+
+A training run is a pure function, `(recipe, data, key) -> (state, history)`:
+
+>>> recipe = Recipe(
+...     model=nn.MLP((100, 100, 10), dropout_rate=0.5),
+...     loss=losses.softmax_cross_entropy,
+...     optimizer=optim.adam(1e-3),
+...     regularizer=regularizers.l2(1e-4),
+... )
+>>> digits = data.digits(key=0)
+>>> run = fit(recipe, digits, epochs=3, batch_size=64, key=1)
+>>> len(run.history.epochs)
+3
+"""
+
 __version__ = "0.1.0"
+
+from jaxnn import (
+    data,
+    inspect,
+    keys,
+    losses,
+    metrics,
+    nn,
+    optim,
+    regularizers,
+    report,
+    train,
+    tree,
+)
+from jaxnn.recipe import Recipe
+from jaxnn.train import Run, fit, load
+
+__all__ = [
+    "Recipe",
+    "Run",
+    "__version__",
+    "data",
+    "fit",
+    "inspect",
+    "keys",
+    "load",
+    "losses",
+    "metrics",
+    "nn",
+    "optim",
+    "regularizers",
+    "report",
+    "train",
+    "tree",
+]

@@ -1,0 +1,198 @@
+"""One file that tells a run: its numbers, its curves, and every setting."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from importlib import resources
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from jaxnn.arguments import missing_extra
+from jaxnn.report.figures import loss_curve, metric_curve
+from jaxnn.report.style import svg
+from jaxnn.report.values import SPLITS, duration, label, lower_is_better, metric_names, number
+from jaxnn.train import EpochRecord, Observer, Run
+
+__all__ = ["Page", "render"]
+
+_SECONDS_BETWEEN_WRITES = 30.0
+_MAX_ROWS = 100
+# Settings with a card of their own.
+_CARDS = ("recipe", "knobs", "settings", "versions", "devices")
+
+
+class Page(Observer):
+    """Observer that writes `report.html` into the run's folder.
+
+    It is written when the run ends, also by Ctrl-C, and while it lasts after an epoch, at
+    most every 30 seconds, so that a long run can be watched. The file is replaced as a
+    whole: a browser never sees half of it.
+
+    Attributes:
+      path: of the file; None before the first run starts.
+
+    >>> import tempfile
+    >>> from types import SimpleNamespace as Fake
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> run = Fake(folder=folder, config={"epochs": 1}, history=Fake(epochs=[]))
+    >>> page = Page()
+    >>> page.on_start(run)
+    >>> page.on_end(run)
+    >>> page.path == folder / "report.html" and page.path.exists()
+    True
+    """
+
+    path: Path | None = None
+
+    def on_start(self, run: Run) -> None:
+        """Refuse, before any training, what could not be written after it.
+
+        Raises:
+          ImportError: matplotlib or jinja2 is not installed.
+          ValueError: the run has no folder.
+        """
+        # Looked for and not imported yet, which would cost the start of the run half a second.
+        if any(find_spec(name) is None for name in ("jinja2", "matplotlib")):
+            raise missing_extra("the report page", "report")
+        if run.folder is None:
+            raise ValueError(
+                "folder must be given for a report page to be written into: "
+                "pass folder= to fit, got None"
+            )
+        self.path = Path(run.folder) / "report.html"
+        self._run = run
+        self._written_at = time.monotonic()
+
+    def on_epoch(self, record: EpochRecord) -> None:
+        """Write the page, unless that was done less than 30 seconds ago."""
+        if time.monotonic() - self._written_at >= _SECONDS_BETWEEN_WRITES:
+            self._write(self._run)
+
+    def on_end(self, run: Run) -> None:
+        """Write the page as it stays."""
+        self._write(run)
+
+    def _write(self, run: Run) -> None:
+        assert self.path is not None
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        part = self.path.with_suffix(".html.part")
+        part.write_text(render(run), encoding="utf-8")
+        part.replace(self.path)
+        self._written_at = time.monotonic()
+
+
+def render(run: Run) -> str:
+    """The page of a run, as HTML that stands alone: no script, nothing to be loaded.
+
+    The same run gives the same text.
+
+    Args:
+      run: with `history`, `config` and `folder` (which gives the title, and may be None).
+
+    Raises:
+      ImportError: matplotlib or jinja2 is not installed (`pip install "jaxnn[report]"`).
+    """
+    jinja2 = _jinja2()
+    records = run.history.epochs
+    names = ["loss", *metric_names(records)]
+    figures = [loss_curve(run.history)]
+    figures += [metric_curve(run.history, name) for name in names[1:]]
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"label": label, "number": number, "text": _text}
+    template = resources.files("jaxnn.report").joinpath("template.html").read_text("utf-8")
+    return environment.from_string(template).render(
+        title=Path(run.folder).resolve().name if run.folder else "Training run",
+        facts=_facts(run),
+        headlines=[line for name in names if (line := _headline(records, name))],
+        # Markup, since this text is made here: what comes from the user in it is escaped.
+        figures=[jinja2.filters.Markup(svg(figure)) for figure in figures],
+        cards=_cards(run.config),
+        table=_table(records),
+    )
+
+
+def _jinja2() -> Any:
+    try:
+        import jinja2
+        import jinja2.filters
+    except ImportError as error:
+        raise missing_extra("the report page", "report") from error
+    return jinja2
+
+
+def _facts(run: Run) -> list[str]:
+    records, config = run.history.epochs, run.config
+    done = records[-1].epoch if records else 0
+    facts = [f"{done} of {config['epochs']} epochs"]
+    seconds = [r.values["seconds"] for r in records if "seconds" in r.values]
+    if seconds and math.isfinite(sum(seconds)):
+        facts.append(f"{duration(sum(seconds))} of training")
+    if config.get("train_examples") is not None:
+        facts.append(f"{config['train_examples']:,} training examples")
+    if config.get("batch_size") is not None:
+        facts.append(f"batches of {config['batch_size']}")
+    return facts
+
+
+def _headline(records: list[EpochRecord], name: str) -> dict[str, Any] | None:
+    """Of one quantity, for each split: the best finite value, its epoch, and the last value."""
+    pick = min if lower_is_better(name) else max
+    splits = []
+    for split in reversed(SPLITS):  # validation first: it is the one to choose by
+        full_name = f"{split}/{name}"
+        found = [(r.values[full_name], r.epoch) for r in records if full_name in r.values]
+        finite = [pair for pair in found if math.isfinite(pair[0])]
+        if found:
+            # The first of equal ones, as early stopping would have it.
+            best = pick(finite, key=lambda pair: pair[0]) if finite else None
+            splits.append({"split": SPLITS[split], "best": best, "last": found[-1]})
+    if not splits:
+        return None
+    return {"name": name, "word": "lowest" if pick is min else "highest", "splits": splits}
+
+
+def _table(records: list[EpochRecord]) -> dict[str, Any]:
+    """All epochs, or where they are many, those whose number divides by `every`, and the last."""
+    every = math.ceil(len(records) / _MAX_ROWS)
+    names = list(dict.fromkeys(name for record in records for name in record.values))
+    kept = [r for r in records if r.epoch % every == 0 or r is records[-1]]
+    rows = [(r.epoch, [r.values.get(name) for name in names]) for r in kept]
+    return {"every": every, "names": names, "rows": rows}
+
+
+def _cards(config: dict[str, Any]) -> list[tuple[str, Any]]:
+    cards = [(name, config.get(name)) for name in _CARDS]
+    cards.insert(1, ("training", {n: item for n, item in config.items() if n not in _CARDS}))
+    return [(name, _joined(settings)) for name, settings in cards if settings]
+
+
+def _joined(value: Any) -> Any:
+    """The same settings, a chain of names that hold nothing but each other as one name.
+
+    Optax wraps each part of an optimizer in parts of one argument; one level of the page
+    for each would push what matters out of sight.
+    """
+    if isinstance(value, (list, tuple)):
+        return [_joined(item) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    joined = {}
+    for name, item in value.items():
+        while isinstance(item, Mapping) and len(item) == 1:
+            ((inner, item),) = item.items()
+            name = f"{name} › {inner}"
+        joined[name] = _joined(item)
+    return joined
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, (list, tuple)) and value:
+        return ", ".join(map(str, value))
+    return str(value)

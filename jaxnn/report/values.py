@@ -1,0 +1,92 @@
+"""How the values of a record are named, read and written for people.
+
+A record names its values `train/…` and `val/…` after the examples they were measured on;
+any other name (`seconds`, `gradient_norm/mean`) belongs to the epoch as a whole.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jaxnn.train import EpochRecord
+
+__all__ = ["SPLITS", "duration", "label", "lower_is_better", "metric_names", "number"]
+
+SPLITS = {"train": "training", "val": "validation"}
+
+_LOWER_IS_BETTER = re.compile(
+    r"(^|_)(loss|penalty|err|error|errors|perplexity|nll|mse|mae|rmse|brier|ece)(_|$)"
+)
+
+
+def metric_names(records: Iterable[EpochRecord]) -> list[str]:
+    """The names behind `train/` and `val/`, in the order in which they first appear.
+
+    The loss and the penalty of the regularizer are no metrics, and are left out.
+
+    Args:
+      records: of epochs, each with a dict `values`.
+
+    >>> from types import SimpleNamespace
+    >>> metric_names([SimpleNamespace(values={"train/loss": 1.0, "val/accuracy": 0.5})])
+    ['accuracy']
+    """
+    names: dict[str, None] = {}
+    for record in records:
+        for full_name in record.values:
+            split, _, name = full_name.partition("/")
+            if split in SPLITS and name not in ("loss", "penalty"):
+                names[name] = None
+    return list(names)
+
+
+def lower_is_better(name: str) -> bool:
+    """Whether `name` reads like something to be made small.
+
+    Where the name does not tell, the answer is no; so a text that depends on it should
+    say "highest" or "lowest", which is true in any case, and not "best".
+
+    >>> lower_is_better("val/loss"), lower_is_better("accuracy"), lower_is_better("top_5_error")
+    (True, False, True)
+    """
+    return _LOWER_IS_BETTER.search(name.rpartition("/")[2].lower()) is not None
+
+
+def label(name: str) -> str:
+    """A value's name in words.
+
+    >>> label("val/top_5_accuracy"), label("gradient_norm/mean")
+    ('validation top 5 accuracy', 'gradient norm mean')
+    """
+    split, slash, rest = name.partition("/")
+    words = f"{SPLITS[split]} {rest}" if slash and split in SPLITS else name
+    return words.replace("_", " ").replace("/", " ")
+
+
+def number(value: float, digits: int = 4) -> str:
+    """`value` with so many significant digits, zeros at the end kept so that columns align.
+
+    The whole part is written out up to ten million.
+
+    >>> number(0.9), number(21034.4), number(3.2e-7), number(float("nan"))
+    ('0.9000', '21034', '3.200e-07', 'nan')
+    """
+    if 10**digits <= abs(value) < 1e7:
+        return f"{value:.0f}"
+    return f"{value:#.{digits}g}".rstrip(".")
+
+
+def duration(seconds: float) -> str:
+    """A time as hours, minutes and seconds.
+
+    >>> duration(3.6), duration(3725)
+    ('0:00:04', '1:02:05')
+    """
+    # Half up: round() would go to the even neighbour, and 0.5 s left would read as none.
+    minutes, seconds = divmod(math.floor(seconds + 0.5), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}"
