@@ -14,8 +14,6 @@ A training run is a pure function, `(recipe, data, key) -> (state, history)`:
 3
 """
 
-__version__ = "0.1.0"
-
 from jaxnn import (
     data,
     inspect,
@@ -29,6 +27,7 @@ from jaxnn import (
     train,
     tree,
 )
+from jaxnn._version import __version__
 from jaxnn.recipe import Recipe
 from jaxnn.train import Run, fit, load
 

@@ -127,4 +127,4 @@ def _is_key(leaf: Any) -> bool:
 
 
 def _sha256(array: np.ndarray) -> str:
-    return hashlib.sha256(np.ascontiguousarray(array).view(np.uint8).tobytes()).hexdigest()
+    return hashlib.sha256(array.tobytes()).hexdigest()

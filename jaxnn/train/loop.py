@@ -76,10 +76,14 @@ class Measured(NamedTuple):
     stopped: jax.Array  # () bool: whether the run ends here
 
 
-# Traced once for its output shapes, and then found again by the loop that contains it.
+# Jitted within what is jitted, so that each is traced once and found again: for the shapes of
+# its outputs, and by the loop that contains it.
 @partial(jax.jit, static_argnums=0, inline=True)
 def _step(program: Program, state: Any, batch: Any) -> Any:
     return program.run_step(state, batch)
+
+
+_eval_step = partial(jax.jit, static_argnums=0, inline=True)(eval_step)
 
 
 @partial(jax.jit, static_argnums=0)
@@ -163,7 +167,8 @@ def _evaluate(make_recipe: MakeRecipe, batch_size: int, state: Any, data: Any) -
     order = in_order(size(data), batch_size)
 
     def metrics_of(index: jax.Array) -> dict[str, Pair]:
-        return eval_step(make_recipe, state, take(data, order, index, batch_size), index)
+        index = index.astype(jnp.int32)  # the loop's is weakly typed, which is another trace
+        return _eval_step(make_recipe, state, take(data, order, index, batch_size), index)
 
     # The first batch stands before the loop, so that the sums have a type to start from.
     return jax.lax.fori_loop(

@@ -14,21 +14,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxnn._version import __version__
 from jaxnn.arguments import check_positive_int
 from jaxnn.data import Data
-from jaxnn.data.batches import size, steps_in, take
+from jaxnn.data.batches import size, steps_in
 from jaxnn.data.validate import check_batch, check_batch_size, check_same_layout
 from jaxnn.describe import describe
 from jaxnn.keys import as_key
 from jaxnn.losses import check_targets
-from jaxnn.recipe import MakeRecipe, Recipe, as_maker
+from jaxnn.recipe import MakeRecipe, Recipe, as_maker, inputs_of
 from jaxnn.train.devices import device_names
 from jaxnn.train.loop import Program, Step, end_epoch, start_epoch, train_chunk
 from jaxnn.train.protocols import Probe
 from jaxnn.train.state import TrainState, init_state
-from jaxnn.train.step import eval_step, predict_step
+from jaxnn.train.step import predict_step
 
-__all__ = ["Prepared", "check_evaluation", "from_layout", "layout", "prepare"]
+__all__ = ["Prepared", "check_labels", "from_layout", "layout", "prepare"]
 
 _EVAL_ROWS = 512  # of an evaluation batch, at least, where the user does not say
 
@@ -84,8 +85,7 @@ def prepare(
     if make_recipe is not None and isinstance(state, TrainState):
         for name, part in (("train", train), ("val", val)):
             if part is not None:
-                rows = batch_size if part is train else eval_batch_size
-                check_evaluation(make_recipe, state, name, part, rows)
+                check_labels(make_recipe, state, name, part)
     config = {
         "recipe": description,
         "knobs": {} if knobs is None else jax.tree.map(float, knobs),
@@ -168,33 +168,31 @@ def _knobs(recipe: Any, knobs: Any, state: Any) -> Any:
     return knobs
 
 
-def check_evaluation(
-    make_recipe: MakeRecipe, state: TrainState, name: str, data: Any, rows: int
-) -> None:
-    """Refuse data whose shapes or targets the recipe cannot be evaluated on.
+def check_labels(make_recipe: MakeRecipe, state: TrainState, name: str, data: Any) -> None:
+    """Refuse targets that the loss cannot take from this model.
 
     Args:
       make_recipe: of the recipe.
       state: holds knobs and parameters.
       name: of the data, for the message.
       data: pytree of arrays (n, …).
-      rows: of a batch.
 
     Raises:
-      ValueError, TypeError: what the model, the loss or its check of targets says.
+      ValueError, TypeError: what the loss's check of targets says.
     """
-    recipe = make_recipe(state.knobs)
-    batch = jax.eval_shape(
-        lambda data: take(data, jnp.zeros(rows, jnp.int32), jnp.int32(0), rows), data
-    )
-    if recipe.loss is not None and isinstance(data, Mapping):
-        if "y" not in data:
-            raise ValueError(f'{name} must hold "y" for the loss, got the keys {sorted(data)}')
-        outputs = jax.eval_shape(partial(predict_step, make_recipe), state, batch["x"])
-        jax.eval_shape(partial(eval_step, make_recipe), state, batch)
-        check_targets(recipe.loss, f"{name}: y", outputs, data["y"], data.get("weight"))
-    else:
-        jax.eval_shape(partial(eval_step, make_recipe), state, batch)
+    loss = make_recipe(state.knobs).loss
+    if loss is None or not isinstance(data, Mapping):
+        return
+    inputs_of(data)
+    if "y" not in data:
+        raise ValueError(f'{name} must hold "y" for the loss, got the keys {sorted(data)}')
+    row = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((1, *leaf.shape[1:]), leaf.dtype), data)
+    outputs = jax.eval_shape(partial(_outputs, make_recipe), state, row["x"])
+    check_targets(loss, f"{name}: y", outputs, data["y"], data.get("weight"))
+
+
+# Jitted, so that a second run finds the trace.
+_outputs = partial(jax.jit, static_argnums=0)(predict_step)
 
 
 def _trace(prepared: Prepared) -> None:
@@ -237,5 +235,6 @@ def from_layout(described: Any) -> Any:
 
 
 def _versions() -> dict[str, str]:
-    packages = ("jaxnn", "jax", "jaxlib", "flax", "optax", "numpy", "orbax-checkpoint")
-    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
+    packages = ("jax", "jaxlib", "flax", "optax", "numpy", "orbax-checkpoint")
+    installed = {name: version(name) for name in packages}
+    return {"python": platform.python_version(), "jaxnn": __version__, **installed}

@@ -20,7 +20,7 @@ from jaxnn.train.control import finish
 from jaxnn.train.folder import RunFolder
 from jaxnn.train.history import History
 from jaxnn.train.loop import evaluate
-from jaxnn.train.prepare import check_evaluation, from_layout
+from jaxnn.train.prepare import check_labels, from_layout
 from jaxnn.train.state import TrainState, init_state
 from jaxnn.train.step import predict_step
 from jaxnn.train.transfer import fetch
@@ -89,7 +89,7 @@ class Run:
         """
         make_recipe = self._recipe("evaluate")
         rows = min(check_batch("data", data), check_positive_int("batch_size", batch_size))
-        check_evaluation(make_recipe, self.state, "data", data, rows)
+        check_labels(make_recipe, self.state, "data", data)
         values = evaluate(make_recipe, rows, self.state, jax.tree.map(jnp.asarray, data))
         return {name: float(value) for name, value in fetch(values).items()}
 

@@ -18,7 +18,7 @@ __all__ = ["Control", "TrainState", "init_state"]
 class Control:
     """What controllers decided, and what they remember."""
 
-    scale: jax.Array  # () float32: the step multiplies the rate by it
+    scale: jax.Array  # () floating: the step multiplies the rate by it
     stop: jax.Array  # () bool: once set, further steps change nothing
     memory: tuple[Any, ...]  # one entry a controller
 
@@ -78,7 +78,7 @@ def init_state(recipe: Recipe | MakeRecipe, key: Any, batch: Any, knobs: Any = N
         model_state=model_state,
         opt_state=built.optimizer.init(params),
         averaged=None,
-        control=Control(scale=jnp.ones((), jnp.float32), stop=jnp.zeros((), bool), memory=()),
+        control=Control(scale=jnp.ones((), float), stop=jnp.zeros((), bool), memory=()),
         key=key,
     )
     memory = tuple(controller.init(state) for controller in built.controllers)

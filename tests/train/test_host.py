@@ -1,0 +1,145 @@
+"""The host's side of a run: Ctrl-C, observers, debugging modes, devices."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxnn
+from jaxnn.train import unused_accelerator
+
+
+def start_digits(folder, *options):
+    return subprocess.Popen(
+        [sys.executable, "-m", "experiments.digits", "--folder", str(folder), *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def wait_for_epochs(folder, count, process):
+    history = folder / "history.jsonl"
+    for _ in range(600):
+        if history.exists() and len(history.read_text().splitlines()) >= count:
+            return
+        assert process.poll() is None, process.stdout.read()
+        time.sleep(0.1)
+    raise AssertionError("the run did not get going")
+
+
+def test_ctrl_c_ends_a_run_tidily(tmp_path, digits):
+    from experiments.digits import Config, Model, make_recipe
+
+    folder = tmp_path / "run"
+    options = ("--epochs", "1000000", "--model.hidden", "16")
+    process = start_digits(folder, *options)
+    wait_for_epochs(folder, 3, process)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, output
+    assert "Traceback" not in output
+    assert f"--resume {folder}" in output
+    lines = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
+    done = len(lines)
+    assert [line["epoch"] for line in lines] == list(range(1, done + 1))
+    assert [path.name for path in (folder / "checkpoints").iterdir()] == [f"{done:06d}"]
+    assert f"{done} of 1000000 epochs" in (folder / "report.html").read_text()
+    # What was kept is the state of that very epoch.
+    recipe = make_recipe(Config(model=Model(hidden=(16,))))
+    loaded = jaxnn.load(folder, recipe)
+    assert int(loaded.state.step) == lines[-1]["step"]
+    assert loaded.evaluate(digits.val)["loss"] == pytest.approx(lines[-1]["val/loss"], rel=1e-5)
+
+
+def test_a_second_ctrl_c_does_not_wait(tiny, recipe, tmp_path):
+    ended = []
+
+    class Impatient(jaxnn.train.Observer):
+        def on_epoch(self, record):
+            if record.epoch == 2:
+                os.kill(os.getpid(), signal.SIGINT)
+                os.kill(os.getpid(), signal.SIGINT)
+                time.sleep(0.1)  # a bytecode for the handler to run at
+                ended.append("waited")
+
+        def on_end(self, run):
+            ended.append("ended")
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        jaxnn.fit(
+            recipe,
+            tiny,
+            epochs=9,
+            batch_size=32,
+            key=0,
+            folder=tmp_path / "run",
+            observers=[Impatient()],
+        )
+    assert ended == ["ended"]
+    assert signal.getsignal(signal.SIGINT) is before
+    assert len((tmp_path / "run/history.jsonl").read_text().splitlines()) == 2
+
+
+def test_observers_see_the_run_and_end_with_it_whatever_happens(tiny, recipe):
+    seen = []
+
+    class Witness(jaxnn.train.Observer):
+        def on_start(self, run):
+            seen.append(("start", len(run.history.epochs), run.config["epochs"]))
+
+        def on_epoch(self, record):
+            seen.append(("epoch", record.epoch))
+
+        def on_end(self, run):
+            seen.append(("end", len(run.history.epochs)))
+
+    jaxnn.fit(recipe, tiny, epochs=2, batch_size=32, key=0, observers=[Witness()])
+    assert seen == [("start", 0, 2), ("epoch", 1), ("epoch", 2), ("end", 2)]
+    seen.clear()
+
+    def fail(record):
+        raise RuntimeError("an observer's own error")
+
+    with pytest.raises(RuntimeError, match="an observer's own error"):
+        jaxnn.fit(recipe, tiny, epochs=2, batch_size=32, key=0, observers=[Witness(), fail])
+    assert seen == [("start", 0, 2), ("epoch", 1), ("end", 1)]
+
+
+def test_disable_jit_gives_the_same_run(tiny, recipe):
+    compiled = jaxnn.fit(recipe, tiny, epochs=2, batch_size=32, key=0)
+    with jax.disable_jit():
+        plain = jaxnn.fit(recipe, tiny, epochs=2, batch_size=32, key=0)
+    np.testing.assert_allclose(
+        compiled.history.step_series("loss"), plain.history.step_series("loss"), rtol=1e-5
+    )
+
+
+def test_debug_nans_finds_the_step_and_leaves_a_sound_run_alone(tiny, recipe):
+    def broken_loss(logits, labels):
+        return jnp.log(logits[:, 0] - 1e6)
+
+    broken = jaxnn.Recipe(jaxnn.nn.MLP((3,)), broken_loss, jaxnn.optim.sgd(0.1))
+    with jax.debug_nans(True):
+        jaxnn.fit(recipe, tiny, epochs=2, batch_size=32, key=0)
+        with pytest.raises(FloatingPointError, match="nan"):
+            jaxnn.fit(broken, tiny, epochs=2, batch_size=32, key=0)
+
+
+def test_an_idle_accelerator_is_named_with_the_line_that_mends_it(tmp_path):
+    assert not jax.config.jax_platforms, "this test is about a machine whose user chose nothing"
+    assert unused_accelerator(tmp_path) is None
+    (tmp_path / "nvidia0").touch()
+    assert 'pip install -U "jax[cuda13]"' in unused_accelerator(tmp_path)
+    (tmp_path / "nvidia0").rename(tmp_path / "accel0")
+    assert 'pip install -U "jax[tpu]"' in unused_accelerator(tmp_path)
