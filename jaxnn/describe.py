@@ -14,7 +14,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 __all__ = ["describe", "differences"]
 
@@ -50,7 +52,7 @@ def _describe(thing: Any, above: tuple[int, ...]) -> Any:
         inner = {**dict(enumerate(thing.args)), **thing.keywords}
         return {_name(thing.func): _describe(inner, within)}
     if hasattr(thing, "init") and hasattr(thing, "update") and isinstance(thing, tuple):
-        return _describe(thing.update, within)  # an Optax pair: both close over the same
+        return _describe(getattr(thing, "update"), within)  # noqa: B009, for the type checker  # an Optax pair: both close over the same
     if isinstance(thing, Mapping):
         return {str(key): _describe(value, within) for key, value in thing.items()}
     if isinstance(thing, (tuple, list)):
@@ -63,9 +65,9 @@ def _describe(thing: Any, above: tuple[int, ...]) -> Any:
 
 
 def _describe_array(array: Any) -> Any:
-    if isinstance(array, jax.core.Tracer):
+    if isinstance(array, Tracer):
         return "traced"
-    if isinstance(array, jax.Array) and jax.dtypes.issubdtype(array.dtype, jax.dtypes.prng_key):
+    if isinstance(array, jax.Array) and jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
         array = jax.random.key_data(array)
     values = np.asarray(array)
     if values.size <= _SMALL:

@@ -4,7 +4,7 @@ A key is never carried along and split. The key of a draw is computed from the r
 of the run and the draw's address (the name of a stream, then a step, an epoch or any
 other integers), as a chain of `jax.random.fold_in`:
 
-$$k = \\mathrm{fold}(\\dots \\mathrm{fold}(\\mathrm{fold}(\\text{root}, h(\\text{name})), i_1) \\dots, i_n)$$
+$$k_0 = \\mathrm{fold}(\\text{root}, h(\\text{name})), \\qquad k_j = \\mathrm{fold}(k_{j-1}, i_j)$$
 
 with `h` a fixed 32-bit hash. So a draw does not depend on which draws were made before
 it: a resumed run, one member of a population and a batch spread over eight devices draw

@@ -53,9 +53,7 @@ def check_targets(
     targets = np.asarray(targets)
     if weight is not None:
         # A padded token may hold anything, -1 as often as not.
-        counts = np.broadcast_to(
-            _expand(np.asarray(weight) > 0, targets.ndim), targets.shape
-        )
+        counts = np.broadcast_to(_expand(np.asarray(weight) > 0, targets.ndim), targets.shape)
         targets = np.where(counts, targets, targets[counts][0] if counts.any() else 0)
     check(name, outputs, targets)
 

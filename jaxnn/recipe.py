@@ -39,9 +39,7 @@ __all__ = [
 Apply = Callable[[Any, Any, Any, Keys], tuple[Any, Any]]
 """`(params, model_state, inputs, keys) -> (outputs, model_state)`: the model, its mode fixed."""
 
-Objective = Callable[
-    [Apply, Any, Any, Any, Keys], tuple[Pair, Any, Mapping[str, Pair | jax.Array]]
-]
+Objective = Callable[[Apply, Any, Any, Any, Keys], tuple[Pair, Any, Mapping[str, Pair | jax.Array]]]
 """`(apply, params, model_state, batch, keys) -> ((sum, count), model_state, metrics)`"""
 
 
@@ -212,7 +210,7 @@ def bind(recipe: Recipe, *, train: bool) -> Apply:
     return apply
 
 
-def _mode(model: nn.Module, *, train: bool) -> dict[str, bool]:
+def _mode(model: nn.Module, *, train: bool) -> dict[str, Any]:
     parameters = inspect.signature(type(model).__call__).parameters
     for name in ("train", "training", "is_training"):
         if name in parameters:

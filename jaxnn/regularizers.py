@@ -20,7 +20,7 @@ Regularizer = Callable[[Any], jax.Array]
 
 
 def l2(strength: float | jax.Array, *, mask: Mask = weights_only) -> Regularizer:
-    r"""L2 regularization, $\tfrac12 \lambda \lVert W \rVert_2^2$, so that its gradient is $\lambda W$.
+    r"""L2 regularization, $\tfrac12 \lambda \lVert W \rVert_2^2$, whose gradient is $\lambda W$.
 
     Biases and the scales of normalization layers are left out unless `mask` says otherwise.
 

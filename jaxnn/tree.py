@@ -51,20 +51,21 @@ def mask_tree(mask: Mask, params: Any) -> Any:
     >>> mask_tree("bias", params)
     {'Dense_0': {'bias': True, 'kernel': False}}
     """
-    if callable(mask):
-        rule = mask
-    elif isinstance(mask, (str, re.Pattern)):
-        pattern = re.compile("" if mask == "all" else mask)
-
-        def rule(path: str, leaf: Any) -> bool:
-            return pattern.search(path) is not None
-    else:
-        raise TypeError(
-            f"mask must be 'all', a regular expression or a function (path, leaf), got {mask!r}"
-        )
+    rule = _rule(mask)
     return jax.tree_util.tree_map_with_path(
         lambda path, leaf: bool(rule(path_name(path), leaf)), params
     )
+
+
+def _rule(mask: Mask) -> Callable[[str, Any], bool]:
+    if callable(mask):
+        return mask
+    if not isinstance(mask, (str, re.Pattern)):
+        raise TypeError(
+            f"mask must be 'all', a regular expression or a function (path, leaf), got {mask!r}"
+        )
+    pattern = re.compile("" if mask == "all" else mask)
+    return lambda path, leaf: pattern.search(path) is not None
 
 
 def global_norm(tree: Any) -> jax.Array:

@@ -32,7 +32,17 @@ def test_import_brings_in_nothing_heavy_and_changes_no_setting():
         [sys.executable, "-c", IMPORTS], capture_output=True, text=True, check=True
     ).stdout
     found = json.loads(output)
-    heavy = {"orbax", "rich", "tyro", "matplotlib", "optuna", "jinja2", "chex", "sklearn", "IPython"}
+    heavy = {
+        "orbax",
+        "rich",
+        "tyro",
+        "matplotlib",
+        "optuna",
+        "jinja2",
+        "chex",
+        "sklearn",
+        "IPython",
+    }
     assert heavy & set(found["new"]) == set()
     assert "jaxnn" in found["new"]
     assert found["settings"], "a global JAX setting was changed"

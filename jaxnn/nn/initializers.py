@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from jaxnn.nn.activations import Activation
 
@@ -39,7 +38,7 @@ def he_normal() -> Initializer:
     Returns:
       An initializer `(key, shape, dtype) -> array`.
 
-    >>> weights = he_normal()(jax.random.key(0), (1000, 50), jnp.float32)
+    >>> weights = he_normal()(jax.random.key(0), (1000, 50), float)
     >>> round(float(weights.std()), 4), round(math.sqrt(2 / 1000), 4)
     (0.0448, 0.0447)
 
@@ -59,7 +58,7 @@ def glorot_normal() -> Initializer:
     Returns:
       An initializer `(key, shape, dtype) -> array`.
 
-    >>> weights = glorot_normal()(jax.random.key(0), (600, 400), jnp.float32)
+    >>> weights = glorot_normal()(jax.random.key(0), (600, 400), float)
     >>> round(float(weights.std()), 4), round(math.sqrt(2 / 1000), 4)
     (0.0447, 0.0447)
 
@@ -73,12 +72,14 @@ def glorot_normal() -> Initializer:
 
 
 def glorot_uniform() -> Initializer:
-    r"""Glorot (Xavier) initialization, $W \sim U[-a, a]$, $a = \sqrt{6/(\text{fan-in}+\text{fan-out})}$.
+    r"""Glorot (Xavier) initialization, uniform.
+
+    $$W \sim U[-a, a], \qquad a = \sqrt{6/(\text{fan-in}+\text{fan-out})}$$
 
     Returns:
       An initializer `(key, shape, dtype) -> array`.
 
-    >>> weights = glorot_uniform()(jax.random.key(0), (3, 3), jnp.float32)
+    >>> weights = glorot_uniform()(jax.random.key(0), (3, 3), float)
     >>> bool(abs(weights).max() <= 1.0)
     True
 

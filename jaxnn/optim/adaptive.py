@@ -9,7 +9,13 @@ import jax.numpy as jnp
 import optax
 
 from jaxnn.arguments import check_knob
-from jaxnn.optim.rate import ScalarOrSchedule, check_rate, scale_by_learning_rate
+from jaxnn.optim.rate import (
+    ScalarOrSchedule,
+    check_rate,
+    next_count,
+    scale_by_learning_rate,
+    transformation,
+)
 
 __all__ = ["AdamState", "adam", "scale_by_adam"]
 
@@ -75,7 +81,7 @@ def scale_by_adam(
         **extra_args: Any,
     ) -> tuple[optax.Updates, AdamState]:
         del params, extra_args
-        count = optax.safe_increment(state.count)
+        count = next_count(state.count)
         mu = _moment(b1, updates, state.mu, 1)
         nu = _moment(b2, updates, state.nu, 2)
         correction1, correction2 = _bias_correction(b1, count), _bias_correction(b2, count)
@@ -88,7 +94,7 @@ def scale_by_adam(
 
         return jax.tree.map(direction, mu, nu), AdamState(count=count, mu=mu, nu=nu)
 
-    return optax.GradientTransformationExtraArgs(init, update)
+    return transformation(init, update)
 
 
 def adam(
@@ -102,7 +108,8 @@ def adam(
 
     $$m \leftarrow b_1 m + (1-b_1) g, \qquad v \leftarrow b_2 v + (1-b_2) g^2$$
     $$\hat m = \frac{m}{1-b_1^t}, \quad \hat v = \frac{v}{1-b_2^t}, \qquad
-    \theta \leftarrow \theta - \alpha_t \frac{\hat m}{\sqrt{\hat v + \epsilon_\text{root}} + \epsilon}$$
+    \theta \leftarrow \theta
+    - \alpha_t \frac{\hat m}{\sqrt{\hat v + \epsilon_\text{root}} + \epsilon}$$
 
     Args:
       learning_rate: α, at least 0: a float, a traced scalar or a schedule. The lectures
@@ -129,6 +136,4 @@ def adam(
     Source: Kingma and Ba 2015; lectures C, L and M.
     """
     check_rate(learning_rate)
-    return optax.chain(
-        scale_by_adam(b1, b2, eps, eps_root), scale_by_learning_rate(learning_rate)
-    )
+    return optax.chain(scale_by_adam(b1, b2, eps, eps_root), scale_by_learning_rate(learning_rate))

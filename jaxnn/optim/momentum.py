@@ -9,7 +9,12 @@ import jax.numpy as jnp
 import optax
 
 from jaxnn.arguments import check_knob
-from jaxnn.optim.rate import ScalarOrSchedule, check_rate, scale_by_learning_rate
+from jaxnn.optim.rate import (
+    ScalarOrSchedule,
+    check_rate,
+    scale_by_learning_rate,
+    transformation,
+)
 
 __all__ = ["TraceState", "momentum", "sgd", "trace"]
 
@@ -56,7 +61,7 @@ def trace(decay: float | jax.Array) -> optax.GradientTransformationExtraArgs:
         )
         return velocity, TraceState(velocity=velocity)
 
-    return optax.GradientTransformationExtraArgs(init, update)
+    return transformation(init, update)
 
 
 def sgd(learning_rate: ScalarOrSchedule) -> optax.GradientTransformationExtraArgs:

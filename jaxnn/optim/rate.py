@@ -40,6 +40,18 @@ def value_at(knob: ScalarOrSchedule, count: jax.Array) -> float | jax.Array:
     return knob(count) if callable(knob) else knob
 
 
+def next_count(count: jax.Array) -> jax.Array:
+    """The count after one more update; stays at the largest int32 rather than wrap."""
+    return jnp.asarray(optax.safe_increment(count))
+
+
+def transformation(
+    init: Callable[..., Any], update: Callable[..., Any]
+) -> optax.GradientTransformationExtraArgs:
+    """An Optax pair, of functions that name the type of their own state."""
+    return optax.GradientTransformationExtraArgs(init, update)
+
+
 def scale_by_learning_rate(
     learning_rate: ScalarOrSchedule,
 ) -> optax.GradientTransformationExtraArgs:
@@ -84,9 +96,9 @@ def scale_by_learning_rate(
         del params, extra_args
         step = -value_at(learning_rate, state.count) * rate_scale
         updates = jax.tree.map(lambda u: jnp.asarray(step, u.dtype) * u, updates)
-        return updates, RateState(count=optax.safe_increment(state.count))
+        return updates, RateState(count=next_count(state.count))
 
-    return optax.GradientTransformationExtraArgs(init, update)
+    return transformation(init, update)
 
 
 def takes_rate_scale(opt_state: Any) -> bool:

@@ -15,8 +15,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxnn.tree import path_name
 from jaxnn.train.transfer import fetch
+from jaxnn.tree import path_name
 
 __all__ = ["restore", "save"]
 
@@ -94,7 +94,9 @@ def restore(path: Path, like: Any) -> tuple[Any, dict[str, Any]]:
                 f"the checkpoint {path} is damaged: {row['path']} is not what was saved"
             )
         leaf = jax.numpy.asarray(array)
-        leaves.append(leaf if row["key"] is None else jax.random.wrap_key_data(leaf, impl=row["key"]))
+        if row["key"] is not None:
+            leaf = jax.random.wrap_key_data(leaf, impl=row["key"])
+        leaves.append(leaf)
     return jax.tree.unflatten(structure, leaves), manifest["about"]
 
 
@@ -123,7 +125,7 @@ def _check_same_leaves(path: Path, rows: list[dict[str, Any]], flat: list[Any]) 
 
 
 def _is_key(leaf: Any) -> bool:
-    return jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    return jax.numpy.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
 def _sha256(array: np.ndarray) -> str:

@@ -53,8 +53,7 @@ def finish(recipe: Recipe, state: TrainState) -> TrainState:
     return state.replace(control=state.control.replace(memory=()))
 
 
-@struct.dataclass
-class EarlyStoppingMemory:
+class EarlyStoppingMemory(struct.PyTreeNode):
     """What early stopping remembers; the best weights are those of the start until it looks."""
 
     best: jax.Array  # () float32: the best value so far
@@ -64,8 +63,7 @@ class EarlyStoppingMemory:
     averaged: Any
 
 
-@struct.dataclass
-class EarlyStopping:
+class EarlyStopping(struct.PyTreeNode):
     """See `early_stopping`."""
 
     monitor: str = struct.field(pytree_node=False)

@@ -24,7 +24,7 @@ def unused_accelerator(dev: Path = Path("/dev")) -> str | None:
       A line that names the device and the command that mends it; None where JAX uses an
       accelerator, none is attached, or the user has chosen the CPU (`JAX_PLATFORMS=cpu`).
     """
-    if jax.default_backend() != "cpu" or jax.config.jax_platforms:
+    if jax.default_backend() != "cpu" or getattr(jax.config, "jax_platforms", None):
         return None
     if any(dev.glob("nvidia[0-9]*")):
         return (

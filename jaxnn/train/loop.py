@@ -131,9 +131,7 @@ def train_chunk(
 
 
 @partial(jax.jit, static_argnums=0, donate_argnums=1)
-def end_epoch(
-    program: Program, state: Any, tally: Tally, val: Any
-) -> tuple[Any, Measured]:
+def end_epoch(program: Program, state: Any, tally: Tally, val: Any) -> tuple[Any, Measured]:
     """Evaluate, and let the controllers act on what the epoch measured."""
     values = {f"train/{name}": ratio(pair) for name, pair in tally.sums.items()}
     for probe, memory in zip(program.probes, tally.probes, strict=True):

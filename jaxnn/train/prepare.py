@@ -114,9 +114,7 @@ def _init_state(make_recipe: MakeRecipe, key: jax.Array, batch: Any, knobs: Any)
     return init_state(make_recipe, key, batch, knobs)
 
 
-def _check_data(
-    train: Any, val: Any, batch_size: Any, eval_batch_size: Any
-) -> tuple[int, int]:
+def _check_data(train: Any, val: Any, batch_size: Any, eval_batch_size: Any) -> tuple[int, int]:
     n = check_batch("train", train)
     batch_size = check_batch_size(batch_size, n)
     n_val = 0
@@ -146,9 +144,8 @@ def _check_parts(recipe: Any, knobs: Any, state: Any, step: Any, probes: Any) ->
         raise ValueError("knobs go with a make_recipe, got a recipe of None")
     if step is not None and probes:
         raise ValueError("probes look into the step of jaxnn, which step= replaces; give one")
-    if recipe is not None and step is None and state is not None:
-        if not isinstance(state, TrainState):
-            raise TypeError(f"state must be a TrainState where step= is not given, got {state!r}")
+    if step is None and state is not None and not isinstance(state, TrainState):
+        raise TypeError(f"state must be a TrainState where step= is not given, got {state!r}")
     for probe in probes:
         if not isinstance(probe, Probe):
             raise TypeError(f"probes must have init, update and summarize, got {probe!r}")
@@ -210,7 +207,7 @@ def _trace(prepared: Prepared) -> None:
 def _fingerprint(part: Any) -> dict[str, Any]:
     checksum = 0
     for leaf in jax.tree.leaves(part):
-        checksum = zlib.crc32(np.ascontiguousarray(leaf).reshape(-1).view(np.uint8), checksum)
+        checksum = zlib.crc32(np.ascontiguousarray(leaf).data, checksum)
     return {"layout": layout(part), "crc32": checksum}
 
 

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxnn.arguments import check_positive_int
-from jaxnn.data.batches import in_order, size, steps_in, take
+from jaxnn.data.batches import in_order, steps_in, take
 from jaxnn.data.validate import check_batch
 from jaxnn.recipe import MakeRecipe, Recipe, as_maker
 from jaxnn.train.control import finish

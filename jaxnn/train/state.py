@@ -14,8 +14,7 @@ from jaxnn.recipe import MakeRecipe, Recipe, as_maker, init_variables
 __all__ = ["Control", "TrainState", "init_state"]
 
 
-@struct.dataclass
-class Control:
+class Control(struct.PyTreeNode):
     """What controllers decided, and what they remember."""
 
     scale: jax.Array  # () floating: the step multiplies the rate by it
@@ -23,8 +22,7 @@ class Control:
     memory: tuple[Any, ...]  # one entry a controller
 
 
-@struct.dataclass
-class TrainState:
+class TrainState(struct.PyTreeNode):
     """A run between two steps, as a pytree of arrays.
 
     Attributes:

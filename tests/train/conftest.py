@@ -5,9 +5,9 @@ from __future__ import annotations
 import jax
 import numpy as np
 import pytest
+from train_recipes import make_recipe
 
 import jaxnn
-from train_recipes import make_recipe
 
 
 @pytest.fixture(scope="session")

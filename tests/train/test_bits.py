@@ -65,9 +65,7 @@ def test_iterating_gives_what_fit_gives(tiny, recipe, same_bits):
     run = jaxnn.fit(recipe, tiny, epochs=3, batch_size=32, key=1)
     epochs = list(jaxnn.train.epochs(recipe, tiny, epochs=3, batch_size=32, key=1))
     same_bits(run.state, epochs[-1].state)
-    assert [e.record.values["train/loss"] for e in epochs] == list(
-        run.history.series("train/loss")
-    )
+    assert [e.record.values["train/loss"] for e in epochs] == list(run.history.series("train/loss"))
     assert [int(e.state.step) for e in epochs] == [3, 6, 9]  # earlier states stay valid
 
 

@@ -126,7 +126,9 @@ def test_the_program_holds_no_callback_and_one_loop(tiny, recipe):
     key, zero = jax.random.key(0), np.int32(0)
     state = init_state(recipe, key, tiny.train)
     order, tally = start_epoch(program, state, tiny.train, key, zero)
-    text = train_chunk.lower(program, state, tally, tiny.train, order, zero, zero).compile().as_text()
+    text = (
+        train_chunk.lower(program, state, tally, tiny.train, order, zero, zero).compile().as_text()
+    )
     assert " while(" in text
     targets = re.findall(r'custom_call_target="([^"]*)"', text)
     assert not any("callback" in target for target in targets)

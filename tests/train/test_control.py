@@ -6,11 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from train_recipes import make_recipe
 
 import jaxnn
 from jaxnn.train import early_stopping, init_state
-
-from train_recipes import make_recipe
 
 
 def drive(values, **arguments):
@@ -25,7 +24,9 @@ def drive(values, **arguments):
     state = init_state(recipe, 0, {"x": jnp.ones((1, 2))})
     memory = state.control.memory[0]
     for epoch, value in enumerate(values, start=1):
-        state = state.replace(params=jax.tree.map(lambda p: jnp.full_like(p, epoch), state.params))
+        state = state.replace(
+            params=jax.tree.map(lambda p, e=epoch: jnp.full_like(p, e), state.params)
+        )
         memory, state = controller.update(memory, state, jnp.asarray(value, float))
         if state.control.stop:
             break
@@ -141,9 +142,7 @@ def test_a_monitor_that_is_not_measured_is_refused(tiny):
         jaxnn.fit(recipe, tiny, epochs=1, batch_size=10, key=0)
     with pytest.raises(ValueError, match="got 'val/loss'"):  # no validation part
         jaxnn.fit(
-            make_recipe(
-                {"lr": 0.1, "dropout": 0.2, "l2": 0.0}, controllers=(early_stopping(),)
-            ),
+            make_recipe({"lr": 0.1, "dropout": 0.2, "l2": 0.0}, controllers=(early_stopping(),)),
             tiny.train,
             epochs=1,
             batch_size=10,

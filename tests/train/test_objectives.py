@@ -152,9 +152,7 @@ def test_foreign_optimizers_obey_the_scale_of_controllers(tiny):
     """plain Optax ignores the extra argument; the step scales its updates instead."""
     states = []
     for optimizer in (optax.sgd(0.1), jaxnn.optim.sgd(0.1)):
-        recipe = jaxnn.Recipe(
-            jaxnn.nn.MLP((3,)), jaxnn.losses.softmax_cross_entropy, optimizer
-        )
+        recipe = jaxnn.Recipe(jaxnn.nn.MLP((3,)), jaxnn.losses.softmax_cross_entropy, optimizer)
         state = jaxnn.train.init_state(recipe, 0, tiny.train)
         halved = state.replace(control=state.control.replace(scale=jnp.float32(0.5)))
         full, _ = train_step(recipe, state, tiny.train)

@@ -50,7 +50,9 @@ def classification(**changed):
 def fit(data=None, recipe=None, **changed):
     arguments = {"epochs": 1, "batch_size": 10, "key": 0, **changed}
     return jaxnn.fit(
-        classification() if recipe is None else recipe, part() if data is None else data, **arguments
+        classification() if recipe is None else recipe,
+        part() if data is None else data,
+        **arguments,
     )
 
 
@@ -110,7 +112,10 @@ CASES = {
     "checkpoint 0": (lambda: fit(checkpoint_every=0), "checkpoint_every must be a positive"),
     "rate": (lambda: optim.adam(-1e-3), r"learning_rate must be in \[0, inf\), got -0.001"),
     "rate NaN": (lambda: optim.sgd(float("nan")), r"learning_rate must be in .* got nan"),
-    "dropout 1": (lambda: nn.MLP((3,), dropout_rate=1.0), r"dropout_rate must be in \[0, 1\), got 1"),
+    "dropout 1": (
+        lambda: nn.MLP((3,), dropout_rate=1.0),
+        r"dropout_rate must be in \[0, 1\), got 1",
+    ),
     "dropout -0.1": (lambda: nn.Dropout(-0.1), r"rate must be in \[0, 1\), got -0.1"),
     "l2": (lambda: regularizers.l2(-1.0), r"l2 strength must be in \[0, inf\), got -1"),
     "rate as a knob": (
@@ -168,7 +173,10 @@ TYPES = {
     "model": (lambda: classification(model=lambda x: x), "model must be a flax.linen.Module"),
     "optimizer": (lambda: classification(optimizer=0.1), "optimizer must be an Optax"),
     "recipe": (lambda: fit(recipe=3), "recipe must be a Recipe or a function"),
-    "what make_recipe returns": (lambda: fit(recipe=lambda k: 3), "make_recipe must return a Recipe"),
+    "what make_recipe returns": (
+        lambda: fit(recipe=lambda k: 3),
+        "make_recipe must return a Recipe",
+    ),
     "observer": (lambda: fit(observers=[3]), "observers must be"),
     "probe": (lambda: fit(probes=[3]), "probes must have"),
     "misspelt argument": (lambda: fit(epoch=3), "unexpected keyword"),

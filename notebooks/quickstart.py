@@ -1,0 +1,118 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # jaxnn: quickstart
+#
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/jaxnn/jaxnn/blob/main/notebooks/quickstart.ipynb)
+#
+# Train a network on handwritten digits, look at its curves, and try a few settings in one
+# compiled program. On a TPU or GPU (*Runtime → Change runtime type*), the same cells run there.
+
+# %% [markdown]
+# ## Install
+#
+# jaxnn asks for nothing newer than what Colab has, so that Colab's own JAX, built for its TPU or
+# GPU, stays in place. The cell makes sure of that.
+
+# %%
+import importlib.util
+import subprocess
+import sys
+from importlib.metadata import version
+
+before = (
+    {name: version(name) for name in ("jax", "jaxlib")} if importlib.util.find_spec("jax") else {}
+)
+if importlib.util.find_spec("jaxnn") is None:
+    source = "jaxnn[report] @ git+https://github.com/jaxnn/jaxnn"
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", source], check=True)
+for name, old in before.items():
+    assert version(name) == old, (
+        f"pip moved {name} from {old} to {version(name)}: restart the runtime"
+    )
+
+# %% [markdown]
+# ## Where does it run?
+
+# %%
+import jax
+
+import jaxnn
+
+if mending := jaxnn.train.unused_accelerator():
+    raise SystemExit(mending)
+print("jaxnn", jaxnn.__version__, "on", ", ".join(jaxnn.train.device_names()))
+
+# %% [markdown]
+# ## Train
+#
+# A recipe says what is trained; `fit` says how long and on what. The same key gives the same run,
+# to the last bit.
+
+# %%
+recipe = jaxnn.Recipe(
+    model=jaxnn.nn.MLP((512, 10), dropout_rate=0.5),
+    loss=jaxnn.losses.softmax_cross_entropy,
+    optimizer=jaxnn.optim.adam(1e-3),
+    regularizer=jaxnn.regularizers.l2(1e-3),
+)
+data = jaxnn.data.digits(key=jax.random.key(0))
+run = jaxnn.fit(recipe, data, epochs=50, batch_size=64, key=jax.random.key(1))
+run.evaluate(data.test)
+
+# %% [markdown]
+# ## Curves
+#
+# In units of epochs: faint the loss of each step, strong the mean of each epoch.
+
+# %%
+from IPython.display import SVG, display
+
+display(SVG(jaxnn.report.svg(jaxnn.report.loss_curve(run.history))))
+display(SVG(jaxnn.report.svg(jaxnn.report.metric_curve(run.history, "accuracy"))))
+
+# %% [markdown]
+# ## Every knob is an array
+#
+# What can vary is declared as a function of knobs. All their values share one compilation.
+
+
+# %%
+def make_recipe(knobs):
+    return jaxnn.Recipe(
+        model=jaxnn.nn.MLP((512, 10), dropout_rate=knobs["dropout"]),
+        loss=jaxnn.losses.softmax_cross_entropy,
+        optimizer=jaxnn.optim.adam(knobs["lr"]),
+    )
+
+
+for lr in (1e-2, 1e-3, 1e-4):
+    trial = jaxnn.fit(
+        make_recipe, data, knobs={"lr": lr, "dropout": 0.5}, epochs=10, batch_size=64, key=1
+    )
+    print(f"rate {lr:g}: validation accuracy {trial.history.series('val/accuracy')[-1]:.3f}")
+
+# %% [markdown]
+# ## The experiment
+#
+# `python -m experiments.digits` is the same job from a terminal. Its `main` is called just the
+# same from here, and leaves a folder with settings, history, checkpoints and a page.
+
+# %%
+from pathlib import Path
+from tempfile import mkdtemp
+
+from experiments.digits import Config, main
+
+main(Config(epochs=5, folder=Path(mkdtemp()) / "digits"))
