@@ -2,7 +2,8 @@
 
 from jaxnn.train.control import EarlyStopping, early_stopping
 from jaxnn.train.devices import device_names, unused_accelerator
-from jaxnn.train.fit import Epoch, epochs, fit
+from jaxnn.train.epochs import Epoch, epochs
+from jaxnn.train.fit import fit
 from jaxnn.train.history import EpochRecord, History
 from jaxnn.train.protocols import Controller, Observer, Probe, StepTrace
 from jaxnn.train.run import Run, load

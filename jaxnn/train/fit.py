@@ -1,29 +1,27 @@
-"""Training from the outside: `fit` for a whole run, `epochs` for a loop of one's own."""
+"""Training from the outside."""
 
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from typing import Any, NamedTuple
+from typing import Any
 
 from jaxnn.arguments import check_positive_int
 from jaxnn.recipe import MakeRecipe, Recipe
 from jaxnn.train.control import finish
-from jaxnn.train.folder import RunFolder
+from jaxnn.train.folder import RunFolder, find_folder
 from jaxnn.train.history import EpochRecord, History
 from jaxnn.train.interrupt import Interrupt, deferred_interrupt
+from jaxnn.train.keeper import Keeper
 from jaxnn.train.loop import Loop, Step, has_stopped
-from jaxnn.train.prepare import Prepared, prepare
-from jaxnn.train.protocols import Observer, Probe
+from jaxnn.train.prepare import prepare
+from jaxnn.train.protocols import Observer, Probe, as_observer
 from jaxnn.train.run import Run
 from jaxnn.train.state import TrainState
-from jaxnn.train.transfer import copy, fetch
+from jaxnn.train.transfer import fetch
 
-__all__ = ["Epoch", "epochs", "fit"]
-
-_CHECKPOINT_SECONDS = 30.0
+__all__ = ["fit"]
 
 
 def fit(
@@ -100,8 +98,8 @@ def fit(
     ):
         if value is not None:
             check_positive_int(name, value)
-    company = [_as_observer(observer) for observer in observers]
-    files = _check_folder(folder, resume)
+    company = [as_observer(observer) for observer in observers]
+    files = find_folder(folder, resume)
     prepared = prepare(
         recipe,
         data,
@@ -130,7 +128,7 @@ def fit(
         epoch=done,
         steps_per_call=steps_per_call,
     )
-    keeper = _Keeper(files, loop, checkpoint_every)
+    keeper = Keeper(files, loop, checkpoint_every)
     with ExitStack() as stack, deferred_interrupt() as interrupt:
         for observer in company:
             observer.on_start(run)
@@ -150,81 +148,7 @@ def fit(
     return run
 
 
-class Epoch(NamedTuple):
-    """What `epochs` yields."""
-
-    record: EpochRecord
-    state: Any  # at the end of the epoch; stays valid
-
-
-def epochs(
-    recipe: Recipe | MakeRecipe | None,
-    data: Any,
-    *,
-    epochs: int,
-    batch_size: int,
-    key: Any,
-    knobs: Any = None,
-    state: Any = None,
-    step: Step | None = None,
-    probes: Sequence[Probe] = (),
-    eval_batch_size: int | None = None,
-) -> Iterator[Epoch]:
-    """The epochs of a run, for a plain `for` with a `break`.
-
-    The same numbers as `fit`, to the last bit; nothing is written, and the caller ends the
-    run. What a controller would hand back at its end stays in `state.control`.
-
-    Args:
-      recipe, data, epochs, batch_size, key, knobs, state, step, probes, eval_batch_size:
-        as in `fit`.
-
-    Returns:
-      An iterator of `Epoch`. The arguments are checked at once, not at the first epoch.
-
-    Raises:
-      ValueError, TypeError: as `fit`.
-
-    >>> import jaxnn
-    >>> recipe = jaxnn.Recipe(
-    ...     model=jaxnn.nn.MLP((32, 10)),
-    ...     loss=jaxnn.losses.softmax_cross_entropy,
-    ...     optimizer=jaxnn.optim.adam(3e-3),
-    ... )
-    >>> data = jaxnn.data.digits(key=0)
-    >>> for epoch in jaxnn.train.epochs(recipe, data, epochs=50, batch_size=64, key=1):
-    ...     if epoch.record.values["val/accuracy"] > 0.9:
-    ...         break
-    >>> int(epoch.state.step) == epoch.record.step
-    True
-    """
-    total = check_positive_int("epochs", epochs)
-    prepared = prepare(
-        recipe,
-        data,
-        batch_size=batch_size,
-        key=key,
-        knobs=knobs,
-        state=state,
-        step=step,
-        probes=tuple(probes),
-        eval_batch_size=eval_batch_size,
-    )
-    return _epochs(prepared, total)
-
-
-def _epochs(prepared: Prepared, total: int) -> Iterator[Epoch]:
-    loop = Loop(prepared.program, prepared.state, prepared.train, prepared.val, prepared.key)
-    while loop.epoch < total:
-        record = loop.collect(loop.launch())
-        yield Epoch(record, copy(loop.state))
-        if record.stopped:
-            return
-
-
-def _records(
-    loop: Loop, total: int, keeper: _Keeper, interrupt: Interrupt
-) -> Iterator[EpochRecord]:
+def _records(loop: Loop, total: int, keeper: Keeper, interrupt: Interrupt) -> Iterator[EpochRecord]:
     """The epochs up to `total`, the next one always launched before one is waited for."""
     pending = snapshot = None
     going = not fetch(has_stopped(loop.state))  # a resumed run may have ended already
@@ -242,68 +166,10 @@ def _records(
         pending, snapshot = launched, next_snapshot
 
 
-class _Keeper:
-    """Decides when the state is worth a checkpoint, and writes it."""
-
-    def __init__(self, files: RunFolder | None, loop: Loop, every: int | None) -> None:
-        self._files, self._loop, self._every = files, loop, every
-        self._last = time.monotonic()
-
-    def snapshot(self) -> Any:
-        """A copy of the state just launched where it is due, else None."""
-        if self._files is None:
-            return None
-        if self._every is not None:
-            due = self._loop.epoch % self._every == 0
-        else:
-            due = time.monotonic() - self._last > _CHECKPOINT_SECONDS
-        return copy(self._loop.state) if due else None
-
-    def keep(self, state: Any, epoch: int) -> None:
-        """Write a snapshot."""
-        if self._files is not None:
-            self._files.save_checkpoint(state, epoch)
-            self._last = time.monotonic()
-
-    def keep_last(self, epoch: int) -> None:
-        """Write the state that the run ended with."""
-        self.keep(self._loop.state, epoch)
-
-
 def _handed_back(make_recipe: MakeRecipe | None, state: Any) -> Any:
     if make_recipe is None or not isinstance(state, TrainState):
         return state
     return finish(make_recipe(state.knobs), state)
-
-
-def _as_observer(observer: Any) -> Observer:
-    if all(hasattr(observer, name) for name in ("on_start", "on_epoch", "on_end")):
-        return observer
-    if not callable(observer):
-        raise TypeError(f"observers must be Observers or functions of a record, got {observer!r}")
-    return _FunctionObserver(observer)
-
-
-class _FunctionObserver(Observer):
-    def __init__(self, function: Callable[[EpochRecord], Any]) -> None:
-        self._function = function
-
-    def on_epoch(self, record: EpochRecord) -> None:
-        self._function(record)
-
-
-def _check_folder(folder: Any, resume: Any) -> RunFolder | None:
-    if folder is not None and resume is not None:
-        raise ValueError("give folder= for a new run or resume= for an old one, not both")
-    if resume is not None:
-        files = RunFolder(resume)
-        files.require_a_run("resume")
-        return files
-    if folder is None:
-        return None
-    files = RunFolder(folder)
-    files.require_none("folder")
-    return files
 
 
 def _open(files: RunFolder, run: Run, *, resuming: bool) -> int:

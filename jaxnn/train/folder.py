@@ -12,7 +12,7 @@ from jaxnn.describe import differences
 from jaxnn.train import checkpoint
 from jaxnn.train.history import EpochRecord, History
 
-__all__ = ["RunFolder"]
+__all__ = ["RunFolder", "find_folder"]
 
 # What makes two runs the same run; all else (epochs, versions, devices) may change between
 # the start and the resumption.
@@ -119,3 +119,18 @@ class RunFolder:
         # Orbax writes under a longer name and renames, so digits alone mean that it is whole.
         names = [entry.name for entry in self._checkpoints.glob("*")]
         return [int(name) for name in names if name.isdigit()]
+
+
+def find_folder(folder: Any, resume: Any) -> RunFolder | None:
+    """The folder that `fit` was given, after a look into it; None for a run without."""
+    if folder is not None and resume is not None:
+        raise ValueError("give folder= for a new run or resume= for an old one, not both")
+    if resume is not None:
+        files = RunFolder(resume)
+        files.require_a_run("resume")
+        return files
+    if folder is None:
+        return None
+    files = RunFolder(folder)
+    files.require_none("folder")
+    return files

@@ -26,7 +26,7 @@ from jaxnn.recipe import MakeRecipe, Recipe, as_maker, inputs_of
 from jaxnn.train.devices import device_names
 from jaxnn.train.loop import Program, Step, end_epoch, start_epoch, train_chunk
 from jaxnn.train.protocols import Probe
-from jaxnn.train.state import TrainState, init_state
+from jaxnn.train.state import TrainState, fresh_control, init_state
 from jaxnn.train.step import predict_step
 
 __all__ = ["Prepared", "check_labels", "from_layout", "layout", "prepare"]
@@ -77,18 +77,13 @@ def prepare(
         if not isinstance(concrete, Recipe):
             raise TypeError(f"make_recipe must return a Recipe, got {concrete!r}")
         description = describe(concrete)
-        if state is None:
-            rows = jax.tree.map(lambda leaf: np.zeros_like(leaf[:1]), train)
-            state = _init_state(make_recipe, key, rows, knobs)
-    program = Program(make_recipe, step, tuple(probes), batch_size, eval_batch_size)
-
-    if make_recipe is not None and isinstance(state, TrainState):
+        state = _start(make_recipe, key, train, knobs, state)
         for name, part in (("train", train), ("val", val)):
-            if part is not None:
+            if part is not None and isinstance(state, TrainState):
                 check_labels(make_recipe, state, name, part)
     config = {
         "recipe": description,
-        "knobs": {} if knobs is None else jax.tree.map(float, knobs),
+        "knobs": jax.tree.map(float, knobs) if knobs else {},
         "key": {
             "impl": str(jax.random.key_impl(key)),
             "data": np.asarray(jax.random.key_data(key)).tolist(),
@@ -103,10 +98,31 @@ def prepare(
         "versions": _versions(),
         "devices": device_names(),
     }
+    program = Program(make_recipe, step, tuple(probes), batch_size, eval_batch_size)
     train, val = jax.tree.map(jnp.asarray, (train, val))
     prepared = Prepared(program, state, train, val, key, config)
     _trace(prepared)
     return prepared
+
+
+def _start(make_recipe: MakeRecipe, key: jax.Array, train: Any, knobs: Any, state: Any) -> Any:
+    """The state that the run starts from: a fresh one, or the given one under this run's key."""
+    if state is not None and not isinstance(state, TrainState):
+        return state
+    rows = jax.tree.map(lambda leaf: np.zeros_like(leaf[:1]), train)
+    if state is None:
+        return _init_state(make_recipe, key, rows, knobs)
+    state = state.replace(key=key, knobs=knobs)
+    if state.control.memory:
+        return state
+    # The controllers of a run that has ended remember nothing; this one's begin afresh.
+    memory = _init_memory(make_recipe, state)
+    return state.replace(control=fresh_control().replace(memory=memory))
+
+
+@partial(jax.jit, static_argnums=0)
+def _init_memory(make_recipe: MakeRecipe, state: TrainState) -> tuple[Any, ...]:
+    return tuple(controller.init(state) for controller in make_recipe(state.knobs).controllers)
 
 
 @partial(jax.jit, static_argnums=0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from jaxnn.train.run import Run
     from jaxnn.train.state import TrainState
 
-__all__ = ["Controller", "Observer", "Probe", "StepTrace"]
+__all__ = ["Controller", "Observer", "Probe", "StepTrace", "as_observer"]
 
 
 class StepTrace(NamedTuple):
@@ -90,3 +90,20 @@ class Observer:
 
     def on_end(self, run: Run) -> None:
         """After the last epoch, whatever ended the run."""
+
+
+def as_observer(observer: Any) -> Observer:
+    """An observer as it is; a plain function of a record as one that is told each epoch."""
+    if all(hasattr(observer, name) for name in ("on_start", "on_epoch", "on_end")):
+        return observer
+    if not callable(observer):
+        raise TypeError(f"observers must be Observers or functions of a record, got {observer!r}")
+    return _FunctionObserver(observer)
+
+
+class _FunctionObserver(Observer):
+    def __init__(self, function: Callable[[EpochRecord], Any]) -> None:
+        self._function = function
+
+    def on_epoch(self, record: EpochRecord) -> None:
+        self._function(record)

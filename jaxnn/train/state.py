@@ -46,6 +46,11 @@ class TrainState(struct.PyTreeNode):
     key: jax.Array
 
 
+def fresh_control() -> Control:
+    """Nothing decided, nothing remembered."""
+    return Control(scale=jnp.ones((), float), stop=jnp.zeros((), bool), memory=())
+
+
 def init_state(recipe: Recipe | MakeRecipe, key: Any, batch: Any, knobs: Any = None) -> TrainState:
     """The state before the first step; a pure function, to be jitted or mapped.
 
@@ -76,7 +81,7 @@ def init_state(recipe: Recipe | MakeRecipe, key: Any, batch: Any, knobs: Any = N
         model_state=model_state,
         opt_state=built.optimizer.init(params),
         averaged=None,
-        control=Control(scale=jnp.ones((), float), stop=jnp.zeros((), bool), memory=()),
+        control=fresh_control(),
         key=key,
     )
     memory = tuple(controller.init(state) for controller in built.controllers)

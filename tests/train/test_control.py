@@ -161,3 +161,26 @@ def test_a_monitor_that_is_not_measured_is_refused(tiny):
 def test_refusals(arguments, message):
     with pytest.raises(ValueError, match=message):
         early_stopping(**arguments)
+
+
+def test_a_state_that_was_handed_back_trains_on_with_fresh_controllers(tiny):
+    recipe = make_recipe(
+        {"lr": 0.1, "dropout": 0.2, "l2": 0.0}, controllers=(early_stopping(patience=2),)
+    )
+    first = jaxnn.fit(recipe, tiny, epochs=100, batch_size=10, key=0)
+    assert first.history.epochs[-1].stopped
+    second = jaxnn.fit(recipe, tiny, epochs=100, batch_size=10, key=1, state=first.state)
+    assert int(second.state.step) > int(first.state.step)
+    assert len(second.history.epochs) >= 3
+    assert second.history.series("val/loss")[0] != first.history.series("val/loss")[0]
+    assert jax.random.key_data(second.state.key)[1] == 1
+
+
+def test_knobs_given_with_a_state_are_those_of_the_run(tiny, maker, knobs):
+    first = jaxnn.fit(maker, tiny, epochs=1, batch_size=10, key=0, knobs=knobs)
+    frozen = jaxnn.fit(
+        maker, tiny, epochs=1, batch_size=10, key=0, knobs={**knobs, "lr": 0.0}, state=first.state
+    )
+    np.testing.assert_array_equal(
+        first.state.params["Dense_0"]["kernel"], frozen.state.params["Dense_0"]["kernel"]
+    )

@@ -1,0 +1,88 @@
+"""The epochs of a run as an iterator, for a loop of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from jaxnn.arguments import check_positive_int
+from jaxnn.recipe import MakeRecipe, Recipe
+from jaxnn.train.history import EpochRecord
+from jaxnn.train.loop import Loop, Step
+from jaxnn.train.prepare import Prepared, prepare
+from jaxnn.train.protocols import Probe
+from jaxnn.train.transfer import copy
+
+__all__ = ["Epoch", "epochs"]
+
+
+class Epoch(NamedTuple):
+    """What `epochs` yields."""
+
+    record: EpochRecord
+    state: Any  # at the end of the epoch; stays valid
+
+
+def epochs(
+    recipe: Recipe | MakeRecipe | None,
+    data: Any,
+    *,
+    epochs: int,
+    batch_size: int,
+    key: Any,
+    knobs: Any = None,
+    state: Any = None,
+    step: Step | None = None,
+    probes: Sequence[Probe] = (),
+    eval_batch_size: int | None = None,
+) -> Iterator[Epoch]:
+    """The epochs of a run, for a plain `for` with a `break`.
+
+    The same numbers as `fit`, to the last bit; nothing is written, and the caller ends the
+    run. What a controller would hand back at its end stays in `state.control`.
+
+    Args:
+      recipe, data, epochs, batch_size, key, knobs, state, step, probes, eval_batch_size:
+        as in `fit`.
+
+    Returns:
+      An iterator of `Epoch`. The arguments are checked at once, not at the first epoch.
+
+    Raises:
+      ValueError, TypeError: as `fit`.
+
+    >>> import jaxnn
+    >>> recipe = jaxnn.Recipe(
+    ...     model=jaxnn.nn.MLP((32, 10)),
+    ...     loss=jaxnn.losses.softmax_cross_entropy,
+    ...     optimizer=jaxnn.optim.adam(3e-3),
+    ... )
+    >>> data = jaxnn.data.digits(key=0)
+    >>> for epoch in jaxnn.train.epochs(recipe, data, epochs=50, batch_size=64, key=1):
+    ...     if epoch.record.values["val/accuracy"] > 0.9:
+    ...         break
+    >>> int(epoch.state.step) == epoch.record.step
+    True
+    """
+    total = check_positive_int("epochs", epochs)
+    prepared = prepare(
+        recipe,
+        data,
+        batch_size=batch_size,
+        key=key,
+        knobs=knobs,
+        state=state,
+        step=step,
+        probes=tuple(probes),
+        eval_batch_size=eval_batch_size,
+    )
+    return _epochs(prepared, total)
+
+
+def _epochs(prepared: Prepared, total: int) -> Iterator[Epoch]:
+    loop = Loop(prepared.program, prepared.state, prepared.train, prepared.val, prepared.key)
+    while loop.epoch < total:
+        record = loop.collect(loop.launch())
+        yield Epoch(record, copy(loop.state))
+        if record.stopped:
+            return

@@ -1,0 +1,42 @@
+"""When a run's state is worth a checkpoint."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from jaxnn.train.folder import RunFolder
+from jaxnn.train.loop import Loop
+from jaxnn.train.transfer import copy
+
+__all__ = ["Keeper"]
+
+_SECONDS = 30.0  # between checkpoints, where the user does not count in epochs
+
+
+class Keeper:
+    """Decides when the state is worth a checkpoint, and writes it."""
+
+    def __init__(self, files: RunFolder | None, loop: Loop, every: int | None) -> None:
+        self._files, self._loop, self._every = files, loop, every
+        self._last = time.monotonic()
+
+    def snapshot(self) -> Any:
+        """A copy of the state just launched where it is due, else None."""
+        if self._files is None:
+            return None
+        if self._every is not None:
+            due = self._loop.epoch % self._every == 0
+        else:
+            due = time.monotonic() - self._last > _SECONDS
+        return copy(self._loop.state) if due else None
+
+    def keep(self, state: Any, epoch: int) -> None:
+        """Write a snapshot."""
+        if self._files is not None:
+            self._files.save_checkpoint(state, epoch)
+            self._last = time.monotonic()
+
+    def keep_last(self, epoch: int) -> None:
+        """Write the state that the run ended with."""
+        self.keep(self._loop.state, epoch)
