@@ -83,6 +83,19 @@ def check_positive_int(name: str, value: Any) -> int:
     return number
 
 
+def check_count(name: str, value: Any) -> int:
+    """Return `value` as a Python int, or refuse what is not an integer of at least 0.
+
+    >>> check_count("patience", -1)
+    Traceback (most recent call last):
+    ...
+    ValueError: patience must be an integer of at least 0, got -1
+    """
+    if isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= 0:
+        return int(value)
+    raise ValueError(f"{name} must be an integer of at least 0, got {value!r}")
+
+
 def check_choice(name: str, value: Any, choices: Any) -> None:
     """Refuse a name that is not among `choices`.
 

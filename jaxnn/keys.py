@@ -94,6 +94,8 @@ class Keys(NamedTuple):
 
     root: jax.Array  # scalar typed key
     index: jax.Array  # scalar int32: the step in training, the batch in evaluation
+    part: jax.Array | None = None  # of a batch that is taken in several, which one
 
     def __call__(self, name: str) -> jax.Array:
-        return stream(self.root, name, self.index)
+        below = () if self.part is None else (self.part,)
+        return stream(self.root, name, self.index, *below)

@@ -6,13 +6,13 @@ function `(outputs, targets, weight) -> (sum, count)`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-__all__ = ["Metric", "Pair", "accuracy", "ratio", "weighted"]
+__all__ = ["Metric", "Pair", "accuracy", "as_pairs", "ratio", "weighted"]
 
 Pair = tuple[jax.Array, jax.Array]
 Metric = Callable[[Any, Any, jax.Array], Pair]
@@ -75,3 +75,23 @@ def accuracy(logits: jax.Array, labels: jax.Array, weight: jax.Array | None = No
         labels = labels.argmax(-1)
     correct = (logits.argmax(-1) == labels).astype(jnp.float32)
     return weighted(correct, weight)
+
+
+def as_pairs(metrics: Mapping[str, Any]) -> dict[str, Pair]:
+    """Metrics in one form: (sum, count) of float arrays; a bare scalar counts once a batch.
+
+    Raises:
+      TypeError: a metric that is neither a scalar nor a pair of scalars.
+
+    >>> as_pairs({"penalty": 0.5})
+    {'penalty': (Array(0.5, dtype=float32), Array(1., dtype=float32))}
+    """
+    return {name: _as_pair(name, metrics[name]) for name in sorted(metrics)}
+
+
+def _as_pair(name: str, value: Any) -> Pair:
+    pair = value if isinstance(value, tuple) else (value, 1)
+    if len(pair) != 2 or any(jnp.ndim(part) != 0 for part in pair):
+        raise TypeError(f"metric {name!r} must be a scalar or a pair (sum, count), got {value}")
+    total, count = pair
+    return jnp.asarray(total, float), jnp.asarray(count, float)

@@ -18,9 +18,11 @@ import flax.linen as nn
 import jax
 import optax
 
+from jaxnn.arguments import check_positive_int
 from jaxnn.keys import Keys, stream
 from jaxnn.losses import Loss, softmax_cross_entropy, unwrap
 from jaxnn.metrics import Metric, Pair, accuracy, weighted
+from jaxnn.optim import ParameterAverage
 from jaxnn.regularizers import Regularizer
 
 __all__ = [
@@ -63,7 +65,11 @@ class Recipe:
         metrics)`: what the step differentiates, instead of `loss` and `metrics`. It calls
         `apply(params, model_state, inputs, keys)` for the model's outputs and new state,
         in training and evaluation alike, and takes its own draws from `keys("name")`.
-      controllers: what acts on the run after each evaluation; see `jaxnn.train.control`.
+      controllers: what acts on the run after each evaluation: `jaxnn.train.early_stopping`,
+        `plateau`, …
+      average: a running average of the parameters; see `jaxnn.optim.parameter_average`.
+      skip_nonfinite: leave out steps whose loss or gradient is NaN or Inf, as if their batch
+        had not been there, and end the run after this many in a row. None: do not look.
       rngs: names of the Linen streams that the model draws from in training.
 
     Raises:
@@ -85,6 +91,8 @@ class Recipe:
     metrics: Mapping[str, Metric] | None = None
     objective: Objective | None = None
     controllers: tuple[Any, ...] = ()
+    average: ParameterAverage | None = None
+    skip_nonfinite: int | None = None
     rngs: tuple[str, ...] = ("dropout",)
 
     def __post_init__(self) -> None:
@@ -104,6 +112,8 @@ class Recipe:
                 "optimizer must be an Optax transformation (init, update), such as "
                 f"jaxnn.optim.adam(1e-3), got {self.optimizer!r}"
             )
+        if self.skip_nonfinite is not None:
+            check_positive_int("skip_nonfinite", self.skip_nonfinite)
 
     @cached_property
     def maker(self) -> MakeRecipe:

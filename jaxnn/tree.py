@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 __all__ = ["Mask", "global_norm", "mask_tree", "path_name", "weights_only"]
 
-Mask = str | re.Pattern[str] | Callable[[str, Any], bool]
+Mask = str | re.Pattern[str] | Callable[..., Any] | Mapping[str, Any]
 
 
 def path_name(path: Any) -> str:
@@ -24,47 +26,62 @@ def path_name(path: Any) -> str:
     return jax.tree_util.keystr(path, simple=True, separator="/")
 
 
-def weights_only(path: str, leaf: Any) -> bool:
-    """The rule of what counts as a weight: two axes or more.
+_ONE_PER_UNIT = ("bias", "scale")
 
-    Dense and convolution kernels and embeddings are weights; biases and the scales of
-    normalization layers, which have one axis, are not.
+
+def weights_only(path: str, leaf: Any) -> bool:
+    """The rule of what counts as a weight: two axes or more, and not called bias or scale.
+
+    Dense and convolution kernels and embeddings are weights. Biases and the scales of
+    normalization layers are not, also where they have several axes, as in attention.
 
     >>> weights_only("Dense_0/kernel", jnp.ones((3, 2))), weights_only("Dense_0/bias", jnp.ones(2))
     (True, False)
     """
-    return jnp.ndim(leaf) >= 2
+    return jnp.ndim(leaf) >= 2 and path.rpartition("/")[2] not in _ONE_PER_UNIT
 
 
-def mask_tree(mask: Mask, params: Any) -> Any:
+def mask_tree(mask: Mask | None, params: Any) -> Any:
     """A tree of Python booleans like `params`: which leaves a rule applies to.
 
     Args:
-      mask: "all"; a regular expression, searched for in the leaf's path
-        ("Dense_0/kernel"); or a function of (path, leaf), such as `weights_only`.
+      mask: "all" or None; a regular expression, searched for in the leaf's path
+        ("Dense_0/kernel"); a function of (path, leaf), such as `weights_only`; or, as in
+        Optax, a tree of booleans or a function of params that returns one.
       params: a pytree of arrays.
 
     Returns:
       A pytree of the same structure.
 
+    Raises:
+      TypeError: anything else.
+      ValueError: a tree of booleans that does not fit `params`.
+
     >>> params = {"Dense_0": {"bias": jnp.ones(2), "kernel": jnp.ones((3, 2))}}
     >>> mask_tree("bias", params)
     {'Dense_0': {'bias': True, 'kernel': False}}
     """
-    rule = _rule(mask)
-    return jax.tree_util.tree_map_with_path(
-        lambda path, leaf: bool(rule(path_name(path), leaf)), params
-    )
+    if callable(mask) and len(inspect.signature(mask).parameters) == 1:
+        mask = mask(params)
+    if mask is None or isinstance(mask, (str, re.Pattern)) or callable(mask):
+        rule = _rule(mask)
+        return jax.tree_util.tree_map_with_path(
+            lambda path, leaf: bool(rule(path_name(path), leaf)), params
+        )
+    flags = jax.tree.leaves(mask)
+    if not flags or not all(isinstance(flag, (bool, np.bool_)) for flag in flags):
+        raise TypeError(
+            "mask must be 'all', a regular expression, a function (path, leaf), or a tree of "
+            f"booleans, got {mask!r}"
+        )
+    # A prefix will do: one boolean for all that lies below it.
+    return jax.tree.map(lambda flag, below: jax.tree.map(lambda _: flag, below), mask, params)
 
 
-def _rule(mask: Mask) -> Callable[[str, Any], bool]:
+def _rule(mask: str | re.Pattern[str] | Callable[..., Any] | None) -> Callable[..., Any]:
     if callable(mask):
         return mask
-    if not isinstance(mask, (str, re.Pattern)):
-        raise TypeError(
-            f"mask must be 'all', a regular expression or a function (path, leaf), got {mask!r}"
-        )
-    pattern = re.compile("" if mask == "all" else mask)
+    pattern = re.compile("" if mask is None or mask == "all" else mask)
     return lambda path, leaf: pattern.search(path) is not None
 
 

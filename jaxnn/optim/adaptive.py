@@ -1,4 +1,4 @@
-"""Optimizers that scale every parameter by the history of its own gradients."""
+"""AdaGrad and RMSProp: every parameter is scaled by the history of its own gradients."""
 
 from __future__ import annotations
 
@@ -8,118 +8,100 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxnn.arguments import check_knob
+from jaxnn.optim.moments import bias_correction, moment
+from jaxnn.optim.momentum import trace
 from jaxnn.optim.rate import (
-    ScalarOrSchedule,
-    check_rate,
+    Knob,
+    check_scheduled,
     next_count,
     scale_by_learning_rate,
     transformation,
+    value_at,
 )
 
-__all__ = ["AdamState", "adam", "scale_by_adam"]
+__all__ = ["RmsState", "RssState", "adagrad", "rmsprop", "scale_by_rms", "scale_by_rss"]
 
 
-class AdamState(NamedTuple):
-    """State of `scale_by_adam`."""
+def _over_root(g: jax.Array, square: jax.Array, eps: Any, eps_in_sqrt: bool) -> jax.Array:
+    eps = jnp.asarray(eps, square.dtype)
+    return g / jnp.sqrt(square + eps) if eps_in_sqrt else g / (jnp.sqrt(square) + eps)
+
+
+class RssState(NamedTuple):
+    """State of `scale_by_rss`."""
 
     count: jax.Array  # () int32: updates so far
-    mu: optax.Updates  # first moments, like the parameters
-    nu: optax.Updates  # second moments, like the parameters
+    sum_of_squares: optax.Updates  # like the parameters
 
 
-def _complement(decay: float | jax.Array, dtype: Any) -> jax.Array:
-    # 1 - b before the cast: in bfloat16 0.999 is 1, and in float32 1 - 0.999 has lost
-    # five of its seven digits unless b is a Python float.
-    return jnp.asarray(1 - decay, dtype)
-
-
-def _moment(
-    decay: float | jax.Array, updates: optax.Updates, moment: optax.Updates, order: int
-) -> optax.Updates:
-    return jax.tree.map(
-        lambda g, m: jnp.asarray(decay, m.dtype) * m + _complement(decay, m.dtype) * g**order,
-        updates,
-        moment,
-    )
-
-
-def _bias_correction(decay: float | jax.Array, count: jax.Array) -> jax.Array:
-    r"""$1 - b^t$, without cancellation where b is near 1."""
-    return -jnp.expm1(count * jnp.log1p(jnp.asarray(-(1 - decay), float)))
-
-
-def scale_by_adam(
-    b1: float | jax.Array = 0.9,
-    b2: float | jax.Array = 0.999,
-    eps: float | jax.Array = 1e-8,
-    eps_root: float | jax.Array = 0.0,
+def scale_by_rss(
+    initial_accumulator_value: float | jax.Array = 0.1,
+    eps: Knob = 1e-7,
+    *,
+    eps_in_sqrt: bool = True,
 ) -> optax.GradientTransformationExtraArgs:
-    r"""Adam's direction, without the rate: see `adam`.
+    r"""AdaGrad's direction, without the rate: see `adagrad`.
 
-    >>> tx = scale_by_adam()
-    >>> update, _ = tx.update(jnp.array([3.0, -0.2]), tx.init(jnp.zeros(2)))
-    >>> update.round(3)
-    Array([ 1., -1.], dtype=float32)
+    >>> tx = scale_by_rss(0.0, eps=0.0)
+    >>> update, _ = tx.update(jnp.array([3.0, 0.0]), tx.init(jnp.zeros(2)))
+    >>> update
+    Array([1., 0.], dtype=float32)
     """
-    check_knob("b1", b1, 0, 1, high_open=True)
-    check_knob("b2", b2, 0, 1, high_open=True)
-    check_knob("eps", eps, 0)
-    check_knob("eps_root", eps_root, 0)
+    check_scheduled("initial_accumulator_value", initial_accumulator_value, 0)
+    check_scheduled("eps", eps, 0)
 
-    def init(params: optax.Params) -> AdamState:
-        return AdamState(
-            count=jnp.zeros((), jnp.int32),
-            mu=jax.tree.map(jnp.zeros_like, params),
-            nu=jax.tree.map(jnp.zeros_like, params),
+    def init(params: optax.Params) -> RssState:
+        start = jax.tree.map(
+            lambda p: jnp.full_like(p, jnp.asarray(initial_accumulator_value, p.dtype)), params
         )
+        return RssState(count=jnp.zeros((), jnp.int32), sum_of_squares=start)
 
     def update(
         updates: optax.Updates,
-        state: AdamState,
+        state: RssState,
         params: optax.Params | None = None,
         **extra_args: Any,
-    ) -> tuple[optax.Updates, AdamState]:
+    ) -> tuple[optax.Updates, RssState]:
         del params, extra_args
-        count = next_count(state.count)
-        mu = _moment(b1, updates, state.mu, 1)
-        nu = _moment(b2, updates, state.nu, 2)
-        correction1, correction2 = _bias_correction(b1, count), _bias_correction(b2, count)
+        squares = jax.tree.map(lambda g, s: s + g**2, updates, state.sum_of_squares)
+        e = value_at(eps, state.count)
 
-        def direction(m: jax.Array, v: jax.Array) -> jax.Array:
-            m_hat = m / correction1.astype(m.dtype)
-            v_hat = v / correction2.astype(v.dtype)
-            root = jnp.sqrt(v_hat + jnp.asarray(eps_root, v.dtype))
-            return m_hat / (root + jnp.asarray(eps, v.dtype))
+        def scaled(g: jax.Array, s: jax.Array) -> jax.Array:
+            # A parameter that never had a gradient stays where it is, even with ε = 0.
+            never = s == 0
+            scaled = _over_root(g, jnp.where(never, jnp.ones_like(s), s), e, eps_in_sqrt)
+            return jnp.where(never, jnp.zeros_like(g), scaled)
 
-        return jax.tree.map(direction, mu, nu), AdamState(count=count, mu=mu, nu=nu)
+        updates = jax.tree.map(scaled, updates, squares)
+        return updates, RssState(count=next_count(state.count), sum_of_squares=squares)
 
     return transformation(init, update)
 
 
-def adam(
-    learning_rate: ScalarOrSchedule,
-    b1: float | jax.Array = 0.9,
-    b2: float | jax.Array = 0.999,
-    eps: float | jax.Array = 1e-8,
-    eps_root: float | jax.Array = 0.0,
+def adagrad(
+    learning_rate: Knob,
+    initial_accumulator_value: float | jax.Array = 0.1,
+    eps: Knob = 1e-7,
+    *,
+    eps_in_sqrt: bool = True,
 ) -> optax.GradientTransformationExtraArgs:
-    r"""Adam: momentum over gradients scaled by their running root mean square.
+    r"""AdaGrad: the rate of each parameter falls with the sum of its squared gradients.
 
-    $$m \leftarrow b_1 m + (1-b_1) g, \qquad v \leftarrow b_2 v + (1-b_2) g^2$$
-    $$\hat m = \frac{m}{1-b_1^t}, \quad \hat v = \frac{v}{1-b_2^t}, \qquad
-    \theta \leftarrow \theta
-    - \alpha_t \frac{\hat m}{\sqrt{\hat v + \epsilon_\text{root}} + \epsilon}$$
+    $$G \leftarrow G + g^2, \qquad
+    \theta \leftarrow \theta - \alpha_t \frac{g}{\sqrt{G + \epsilon}}$$
+
+    or, with ε outside the root, $g / (\sqrt G + \epsilon)$. The current gradient is in G.
+    (Lecture L writes the sum up to t − 1, which is a slip: the first step would divide by
+    the start value alone.)
 
     Args:
-      learning_rate: α, at least 0: a float, a traced scalar or a schedule. The lectures
-        start with 3e-4 (C) or 1e-3 (L).
-      b1: decay of the first moment, in [0, 1).
-      b2: decay of the second moment, in [0, 1).
-      eps: ε outside the root, at least 0, as in Optax and PyTorch.
-      eps_root: ε inside the root, at least 0, as lecture L writes it.
+      learning_rate: α, at least 0.
+      initial_accumulator_value: G at the start, at least 0: 0.1 in Optax and Keras, 0 in
+        PyTorch and the lectures.
+      eps: ε, at least 0.
+      eps_in_sqrt: inside the root (lectures L and M, Optax, Keras) or outside (PyTorch).
 
-    Each is a float or a traced scalar.
+    Each float may be a traced scalar, and all but the start value a schedule.
 
     Returns:
       An Optax transformation.
@@ -127,13 +109,135 @@ def adam(
     Raises:
       ValueError: a concrete value outside its range.
 
-    >>> tx = adam(0.1)
-    >>> params = jnp.array([1.0, 1.0])
-    >>> updates, _ = tx.update(jnp.array([5.0, -0.01]), tx.init(params), params)
-    >>> updates.round(3)
-    Array([-0.1,  0.1], dtype=float32)
+    >>> tx = adagrad(1.0, 0.0, eps=1.0)
+    >>> params = jnp.array([0.0])
+    >>> tx.update(jnp.array([1.0]), tx.init(params), params)[0]
+    Array([-0.70710677], dtype=float32)
 
-    Source: Kingma and Ba 2015; lectures C, L and M.
+    Source: Duchi et al. 2011; lectures C, L and M.
     """
-    check_rate(learning_rate)
-    return optax.chain(scale_by_adam(b1, b2, eps, eps_root), scale_by_learning_rate(learning_rate))
+    return optax.chain(
+        scale_by_rss(initial_accumulator_value, eps, eps_in_sqrt=eps_in_sqrt),
+        scale_by_learning_rate(learning_rate),
+    )
+
+
+class RmsState(NamedTuple):
+    """State of `scale_by_rms`."""
+
+    count: jax.Array  # () int32: updates so far
+    mu: optax.Updates  # running mean of gradients; () where it is not centered
+    nu: optax.Updates  # running mean of squared gradients
+
+
+def scale_by_rms(
+    decay: Knob = 0.9,
+    eps: Knob = 1e-8,
+    initial_scale: float | jax.Array = 0.0,
+    eps_in_sqrt: bool = True,
+    centered: bool = False,
+    bias_correction: bool = False,
+) -> optax.GradientTransformationExtraArgs:
+    r"""RMSProp's direction, without the rate: see `rmsprop`.
+
+    >>> tx = scale_by_rms(decay=0.75, eps=0.0)
+    >>> update, _ = tx.update(jnp.array([3.0, -0.2]), tx.init(jnp.zeros(2)))
+    >>> update.round(3)
+    Array([ 2., -2.], dtype=float32)
+    """
+    check_scheduled("decay", decay, 0, 1)
+    check_scheduled("eps", eps, 0)
+    check_scheduled("initial_scale", initial_scale, 0)
+    corrected = bias_correction
+
+    def init(params: optax.Params) -> RmsState:
+        def start(p: jax.Array) -> jax.Array:
+            return jnp.full_like(p, jnp.asarray(initial_scale, p.dtype))
+
+        mu = jax.tree.map(jnp.zeros_like, params) if centered else ()
+        return RmsState(jnp.zeros((), jnp.int32), mu, jax.tree.map(start, params))
+
+    def update(
+        updates: optax.Updates,
+        state: RmsState,
+        params: optax.Params | None = None,
+        **extra_args: Any,
+    ) -> tuple[optax.Updates, RmsState]:
+        del params, extra_args
+        count = next_count(state.count)
+        b, e = value_at(decay, state.count), value_at(eps, state.count)
+        nu = moment(b, updates, state.nu, 2)
+        mu = moment(b, updates, state.mu, 1) if centered else ()
+        mean, square = mu, nu
+        if corrected:
+            scale = 1 / _correction(b, count)
+            mean, square = jax.tree.map(lambda m: m * scale.astype(m.dtype), (mu, nu))
+        if centered:
+            # Rounding may leave a variance just below 0.
+            square = jax.tree.map(lambda v, m: jnp.maximum(v - m**2, 0), square, mean)
+        updates = jax.tree.map(lambda g, v: _over_root(g, v, e, eps_in_sqrt), updates, square)
+        return updates, RmsState(count=count, mu=mu, nu=nu)
+
+    return transformation(init, update)
+
+
+_correction = bias_correction  # `scale_by_rms` has an argument of that name, which is Optax's
+
+
+def rmsprop(
+    learning_rate: Knob,
+    decay: Knob = 0.9,
+    eps: Knob = 1e-8,
+    *,
+    eps_in_sqrt: bool = True,
+    initial_scale: float | jax.Array = 0.0,
+    centered: bool = False,
+    momentum: Knob | None = None,
+    nesterov: bool = False,
+    rate_in_velocity: bool = True,
+    bias_correction: bool = False,
+) -> optax.GradientTransformationExtraArgs:
+    r"""RMSProp: gradients divided by their running root mean square.
+
+    $$G \leftarrow \lambda G + (1-\lambda) g^2, \qquad
+    \theta \leftarrow \theta - \alpha_t \frac{g}{\sqrt{G + \epsilon}}$$
+
+    Args:
+      learning_rate: α, at least 0.
+      decay: λ, in [0, 1]; 0.9 as a rule. PyTorch's `alpha` is 0.99.
+      eps: ε, at least 0.
+      eps_in_sqrt: inside the root (lectures, Optax, Keras) or outside (PyTorch).
+      initial_scale: G at the start: 0 (Optax, Keras, PyTorch) or 1 (TensorFlow 1).
+      centered: divides by the running standard deviation, $\sqrt{G - \bar g^2 + \epsilon}$.
+      momentum: μ of a velocity over the scaled gradients, in [0, 1]; None: none.
+      nesterov: whether that velocity is Nesterov's, in the form "current".
+      rate_in_velocity: whether the rate stands inside it (Optax, Keras) or outside
+        (PyTorch). It matters as soon as the rate changes.
+      bias_correction: divides G by $1 - \lambda^t$, as Adam does.
+
+    Each float may be a traced scalar, and all but `initial_scale` a schedule.
+
+    Returns:
+      An Optax transformation.
+
+    Raises:
+      ValueError: a concrete value outside its range; `nesterov` without `momentum`.
+
+    >>> tx = rmsprop(0.1, decay=0.75, eps=0.0)
+    >>> params = jnp.array([0.0])
+    >>> tx.update(jnp.array([5.0]), tx.init(params), params)[0].round(3)
+    Array([-0.2], dtype=float32)
+
+    Source: Hinton 2012; lectures C, L and M.
+    """
+    direction = scale_by_rms(decay, eps, initial_scale, eps_in_sqrt, centered, bias_correction)
+    rate = scale_by_learning_rate(learning_rate)
+    if momentum is None:
+        if nesterov:
+            raise ValueError("momentum must be given where nesterov=True, got None")
+        return optax.chain(direction, rate)
+    check_scheduled("momentum", momentum, 0, 1)
+    velocity = trace(momentum, nesterov)
+    if rate_in_velocity:
+        return optax.chain(direction, rate, velocity)
+    return optax.chain(direction, velocity, rate)

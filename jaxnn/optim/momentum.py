@@ -8,12 +8,13 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxnn.arguments import check_knob
 from jaxnn.optim.rate import (
-    ScalarOrSchedule,
-    check_rate,
+    Knob,
+    check_scheduled,
+    next_count,
     scale_by_learning_rate,
     transformation,
+    value_at,
 )
 
 __all__ = ["TraceState", "momentum", "sgd", "trace"]
@@ -22,17 +23,25 @@ __all__ = ["TraceState", "momentum", "sgd", "trace"]
 class TraceState(NamedTuple):
     """State of `trace`."""
 
+    count: jax.Array  # () int32: updates so far
     velocity: optax.Updates  # like the parameters
 
 
-def trace(decay: float | jax.Array) -> optax.GradientTransformationExtraArgs:
-    r"""Replace gradients by their decaying sum, $\rho \leftarrow \mu\rho + g$, $u = \rho$.
+def trace(
+    decay: Knob, nesterov: bool = False, accumulator_dtype: Any = None
+) -> optax.GradientTransformationExtraArgs:
+    r"""Replace gradients by their decaying sum.
+
+    $$\rho \leftarrow \mu_t\rho + g, \qquad u = \rho
+    \quad\text{or, Nesterov,}\quad u = g + \mu_t\rho$$
 
     Args:
-      decay: μ, in [0, 1]; a float or a traced scalar.
+      decay: μ, in [0, 1]; a float, a traced scalar or a schedule.
+      nesterov: whether the step looks one decay ahead, as in Optax.
+      accumulator_dtype: of the velocity; None: that of the parameters.
 
     Returns:
-      A transformation whose state is `TraceState`, zero at the start.
+      A transformation whose state is `TraceState`, its velocity 0 at the start.
 
     Raises:
       ValueError: a concrete `decay` outside [0, 1].
@@ -44,10 +53,11 @@ def trace(decay: float | jax.Array) -> optax.GradientTransformationExtraArgs:
     >>> update
     Array([1.75], dtype=float32)
     """
-    check_knob("decay", decay, 0, 1)
+    check_scheduled("decay", decay, 0, 1)
 
     def init(params: optax.Params) -> TraceState:
-        return TraceState(velocity=jax.tree.map(jnp.zeros_like, params))
+        zeros = jax.tree.map(lambda p: jnp.zeros_like(p, dtype=accumulator_dtype), params)
+        return TraceState(count=jnp.zeros((), jnp.int32), velocity=zeros)
 
     def update(
         updates: optax.Updates,
@@ -56,25 +66,39 @@ def trace(decay: float | jax.Array) -> optax.GradientTransformationExtraArgs:
         **extra_args: Any,
     ) -> tuple[optax.Updates, TraceState]:
         del params, extra_args
-        velocity = jax.tree.map(
-            lambda g, rho: jnp.asarray(decay, g.dtype) * rho + g, updates, state.velocity
-        )
-        return velocity, TraceState(velocity=velocity)
+        mu = value_at(decay, state.count)
+
+        def decayed(g: jax.Array, rho: jax.Array) -> jax.Array:
+            return g + (jnp.asarray(mu, g.dtype) * rho).astype(g.dtype)
+
+        velocity = jax.tree.map(decayed, updates, state.velocity)
+        updates = jax.tree.map(decayed, updates, velocity) if nesterov else velocity
+        velocity = jax.tree.map(lambda new, old: new.astype(old.dtype), velocity, state.velocity)
+        return updates, TraceState(count=next_count(state.count), velocity=velocity)
 
     return transformation(init, update)
 
 
-def sgd(learning_rate: ScalarOrSchedule) -> optax.GradientTransformationExtraArgs:
-    r"""Mini-batch gradient descent, $\theta \leftarrow \theta - \alpha_t g$.
+def sgd(
+    learning_rate: Knob,
+    momentum: Knob | None = None,
+    nesterov: bool = False,
+    accumulator_dtype: Any = None,
+) -> optax.GradientTransformationExtraArgs:
+    r"""Mini-batch gradient descent, $\theta \leftarrow \theta - \alpha_t g$, as in Optax.
 
     Args:
       learning_rate: α, at least 0: a float, a traced scalar or a schedule.
+      momentum: μ, in [0, 1]; None: no velocity is kept. See `jaxnn.optim.momentum`.
+      nesterov: whether the momentum is Nesterov's, in the form "current" of
+        `jaxnn.optim.nesterov`.
+      accumulator_dtype: of the velocity; None: that of the parameters.
 
     Returns:
       An Optax transformation.
 
     Raises:
-      ValueError: a concrete rate below 0.
+      ValueError: a concrete value outside its range; `nesterov` without `momentum`.
 
     >>> tx = sgd(0.5)
     >>> params = jnp.array([1.0])
@@ -84,22 +108,36 @@ def sgd(learning_rate: ScalarOrSchedule) -> optax.GradientTransformationExtraArg
 
     Source: lectures C, L and M.
     """
-    return optax.chain(scale_by_learning_rate(learning_rate))
+    rate = scale_by_learning_rate(learning_rate)
+    if momentum is None:
+        if nesterov:
+            raise ValueError("momentum must be given where nesterov=True, got None")
+        return optax.chain(rate)
+    check_scheduled("momentum", momentum, 0, 1)
+    return optax.chain(trace(momentum, nesterov, accumulator_dtype), rate)
 
 
 def momentum(
-    learning_rate: ScalarOrSchedule, decay: float | jax.Array = 0.9
+    learning_rate: Knob, decay: Knob = 0.9, *, rate_in_velocity: bool = False
 ) -> optax.GradientTransformationExtraArgs:
-    r"""Gradient descent with momentum, the rate outside the velocity.
+    r"""Gradient descent with momentum, the rate outside the velocity or inside.
+
+    Outside, the form of Optax and PyTorch:
 
     $$\rho \leftarrow \mu\rho + g, \qquad \theta \leftarrow \theta - \alpha_t \rho$$
 
-    This is the form of Optax and PyTorch. The lectures have α inside the velocity,
-    $\rho \leftarrow \mu\rho - \alpha_t g$; at a constant rate the two are the same.
+    Inside, the form of the lectures and of Keras:
+
+    $$\rho \leftarrow \mu\rho - \alpha_t g, \qquad \theta \leftarrow \theta + \rho$$
+
+    At a constant rate the two are the same, and the same as the heavy ball,
+    $\theta_{t+1} = \theta_t - \alpha g + \mu(\theta_t - \theta_{t-1})$. When the rate
+    drops, a velocity with the rate inside goes on at its old speed for a while.
 
     Args:
       learning_rate: α, at least 0: a float, a traced scalar or a schedule.
-      decay: μ, in [0, 1], 0.9 or 0.99 as a rule; a float or a traced scalar.
+      decay: μ, in [0, 1], 0.9 or 0.99 as a rule; a float, a traced scalar or a schedule.
+      rate_in_velocity: which of the two forms.
 
     Returns:
       An Optax transformation.
@@ -118,5 +156,5 @@ def momentum(
 
     Source: Polyak 1964; lectures C, L and M.
     """
-    check_rate(learning_rate)
-    return optax.chain(trace(decay), scale_by_learning_rate(learning_rate))
+    rate, velocity = scale_by_learning_rate(learning_rate), trace(decay)
+    return optax.chain(rate, velocity) if rate_in_velocity else optax.chain(velocity, rate)

@@ -1,7 +1,9 @@
-"""The learning rate, as the link of a chain that turns a direction into a step.
+"""Knobs of an optimizer over time, and the link of a chain that applies the learning rate.
 
-It is the one place where a rate meets an update: the constant or the schedule, and the
-scale by which controllers (plateau, halving) lower it while the run goes on.
+Every float argument of an optimizer is a *knob*: a Python number, a traced scalar, or a
+schedule, which is a pure function of the count of updates. The learning rate has a link of
+its own, the one place where it meets an update, together with the scale by which controllers
+(plateau, halving) lower it while the run goes on.
 """
 
 from __future__ import annotations
@@ -15,28 +17,34 @@ import optax
 
 from jaxnn.arguments import check_knob
 
-__all__ = ["RateState", "Schedule", "check_rate", "scale_by_learning_rate", "takes_rate_scale"]
+__all__ = [
+    "Knob",
+    "RateState",
+    "Schedule",
+    "check_scheduled",
+    "last_rate",
+    "next_count",
+    "scale_by_learning_rate",
+    "takes_rate_scale",
+    "transformation",
+    "value_at",
+]
 
 Schedule = Callable[[jax.Array], jax.Array]
-"""A pure function of the step count (integer scalar) that returns a knob's value."""
+"""A pure function of the count of updates (integer, any shape) that returns a knob's value."""
 
-ScalarOrSchedule = float | jax.Array | Schedule
-
-
-class RateState(NamedTuple):
-    """State of `scale_by_learning_rate`."""
-
-    count: jax.Array  # () int32: updates applied so far
+Knob = float | jax.Array | Schedule
+"""What every float argument of an optimizer accepts."""
 
 
-def check_rate(learning_rate: ScalarOrSchedule) -> None:
-    """Refuse a concrete constant rate that is negative; a schedule checks its own constants."""
-    if not callable(learning_rate):
-        check_knob("learning_rate", learning_rate, 0)
+def check_scheduled(name: str, knob: Knob, *bounds: float, **open_ends: bool) -> None:
+    """`check_knob` for a constant; a schedule has checked its own constants."""
+    if not callable(knob):
+        check_knob(name, knob, *bounds, **open_ends)
 
 
-def value_at(knob: ScalarOrSchedule, count: jax.Array) -> float | jax.Array:
-    """The value of a knob at step `count`, whether it is scheduled or not."""
+def value_at(knob: Knob, count: jax.Array) -> float | jax.Array:
+    """The value of a knob at update `count`, whether it is scheduled or not."""
     return knob(count) if callable(knob) else knob
 
 
@@ -52,9 +60,14 @@ def transformation(
     return optax.GradientTransformationExtraArgs(init, update)
 
 
-def scale_by_learning_rate(
-    learning_rate: ScalarOrSchedule,
-) -> optax.GradientTransformationExtraArgs:
+class RateState(NamedTuple):
+    """State of `scale_by_learning_rate`."""
+
+    count: jax.Array  # () int32: updates applied so far
+    rate: jax.Array  # () floating: of the last update, scaled; before the first, of that one
+
+
+def scale_by_learning_rate(learning_rate: Knob) -> optax.GradientTransformationExtraArgs:
     r"""Multiply updates by $-\alpha_t$, and by `rate_scale` where the caller passes one.
 
     $$u \leftarrow -\alpha_t\, s\, u$$
@@ -79,11 +92,12 @@ def scale_by_learning_rate(
 
     Source: lecture C.
     """
-    check_rate(learning_rate)
+    check_scheduled("learning_rate", learning_rate, 0)
 
     def init(params: optax.Params) -> RateState:
         del params
-        return RateState(count=jnp.zeros((), jnp.int32))
+        count = jnp.zeros((), jnp.int32)
+        return RateState(count=count, rate=jnp.asarray(value_at(learning_rate, count), float))
 
     def update(
         updates: optax.Updates,
@@ -94,11 +108,16 @@ def scale_by_learning_rate(
         **extra_args: Any,
     ) -> tuple[optax.Updates, RateState]:
         del params, extra_args
-        step = -value_at(learning_rate, state.count) * rate_scale
-        updates = jax.tree.map(lambda u: jnp.asarray(step, u.dtype) * u, updates)
-        return updates, RateState(count=next_count(state.count))
+        rate = value_at(learning_rate, state.count) * rate_scale
+        updates = jax.tree.map(lambda u: jnp.asarray(-rate, u.dtype) * u, updates)
+        return updates, RateState(count=next_count(state.count), rate=jnp.asarray(rate, float))
 
     return transformation(init, update)
+
+
+def _rate_states(opt_state: Any) -> list[RateState]:
+    nodes = jax.tree.leaves(opt_state, is_leaf=lambda node: isinstance(node, RateState))
+    return [node for node in nodes if isinstance(node, RateState)]
 
 
 def takes_rate_scale(opt_state: Any) -> bool:
@@ -112,5 +131,16 @@ def takes_rate_scale(opt_state: Any) -> bool:
     >>> takes_rate_scale(optax.sgd(0.1).init({}))
     False
     """
-    nodes = jax.tree.leaves(opt_state, is_leaf=lambda node: isinstance(node, RateState))
-    return any(isinstance(node, RateState) for node in nodes)
+    return bool(_rate_states(opt_state))
+
+
+def last_rate(opt_state: Any) -> jax.Array | None:
+    """The learning rate of the last update, its scale included; None where there is no link.
+
+    Where groups of parameters have rates of their own, that of the first group.
+
+    >>> last_rate(optax.chain(optax.clip(1.0), scale_by_learning_rate(0.1)).init({}))
+    Array(0.1, dtype=float32)
+    """
+    states = _rate_states(opt_state)
+    return states[0].rate if states else None

@@ -6,6 +6,7 @@ from jaxnn.train.epochs import Epoch, epochs
 from jaxnn.train.fit import fit
 from jaxnn.train.history import EpochRecord, History
 from jaxnn.train.protocols import Controller, Observer, Probe, StepTrace
+from jaxnn.train.rate_control import halve_and_go_back, halve_on_rise, plateau
 from jaxnn.train.run import Run, load
 from jaxnn.train.state import Control, TrainState, init_state
 from jaxnn.train.step import eval_step, predict_step, train_step
@@ -27,8 +28,11 @@ __all__ = [
     "epochs",
     "eval_step",
     "fit",
+    "halve_and_go_back",
+    "halve_on_rise",
     "init_state",
     "load",
+    "plateau",
     "predict_step",
     "train_step",
     "unused_accelerator",

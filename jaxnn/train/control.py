@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 
-from jaxnn.arguments import check_choice, check_knob, check_positive_int
+from jaxnn.arguments import check_choice, check_count, check_knob
+from jaxnn.optim.plateau import improvement, worst
 from jaxnn.recipe import Recipe
 from jaxnn.train.state import TrainState
 
@@ -56,46 +58,44 @@ def finish(recipe: Recipe, state: TrainState) -> TrainState:
 class EarlyStoppingMemory(struct.PyTreeNode):
     """What early stopping remembers; the best weights are those of the start until it looks."""
 
-    best: jax.Array  # () float32: the best value so far
+    best: jax.Array  # () the best value so far
     wait: jax.Array  # () int32: evaluations since
     params: Any
     model_state: Any
     averaged: Any
 
 
-class EarlyStopping(struct.PyTreeNode):
+@dataclass(frozen=True, eq=False)
+class EarlyStopping:
     """See `early_stopping`."""
 
-    monitor: str = struct.field(pytree_node=False)
-    mode: str = struct.field(pytree_node=False)
-    patience: int = struct.field(pytree_node=False)
+    monitor: str
+    mode: str
+    patience: int
     min_delta: float | jax.Array
+    baseline: float | jax.Array | None
+    counting: str
 
     def init(self, state: TrainState) -> EarlyStoppingMemory:
-        worst = jnp.inf if self.mode == "min" else -jnp.inf
-        return EarlyStoppingMemory(
-            best=jnp.asarray(worst, float),
-            wait=jnp.zeros((), jnp.int32),
-            params=state.params,
-            model_state=state.model_state,
-            averaged=state.averaged,
-        )
+        return EarlyStoppingMemory(best=worst(self.mode), wait=jnp.int32(0), **_weights(state))
 
     def update(
         self, memory: EarlyStoppingMemory, state: TrainState, value: jax.Array
     ) -> tuple[EarlyStoppingMemory, TrainState]:
-        gain = memory.best - value if self.mode == "min" else value - memory.best
-        better = gain > self.min_delta  # false for NaN, which is never an improvement
-        found = EarlyStoppingMemory(
-            best=value.astype(memory.best.dtype),
-            wait=jnp.zeros((), jnp.int32),
-            params=state.params,
-            model_state=state.model_state,
-            averaged=state.averaged,
-        )
-        missed = memory.replace(wait=memory.wait + 1)
+        value = value.astype(memory.best.dtype)
+        better = improvement(value, memory.best, self.mode, atol=self.min_delta)
+        # As in Keras, who has not beaten the baseline is not given more time.
+        enough = better
+        if self.baseline is not None:
+            enough = better & improvement(
+                value, jnp.asarray(self.baseline, value.dtype), self.mode, atol=self.min_delta
+            )
+        wait = jnp.where(enough, 0, memory.wait + 1).astype(jnp.int32)
+        limit = max(self.patience, 1) if self.counting == "keras" else self.patience + 1
+        stop = state.control.stop | (~better & (wait >= limit))
+        found = EarlyStoppingMemory(best=value, wait=wait, **_weights(state))
+        missed = memory.replace(wait=wait)
         memory = jax.tree.map(lambda a, b: jnp.where(better, a, b), found, missed)
-        stop = state.control.stop | (memory.wait >= self.patience)
         return memory, state.replace(control=state.control.replace(stop=stop))
 
     def finish(self, memory: EarlyStoppingMemory, state: TrainState) -> TrainState:
@@ -104,25 +104,38 @@ class EarlyStopping(struct.PyTreeNode):
         )
 
 
+def _weights(state: TrainState) -> dict[str, Any]:
+    return {
+        "params": state.params,
+        "model_state": state.model_state,
+        "averaged": state.averaged,
+    }
+
+
 def early_stopping(
-    *,
     patience: int = 10,
+    *,
     monitor: str = "val/loss",
     mode: str = "min",
     min_delta: float | jax.Array = 0.0,
+    baseline: float | jax.Array | None = None,
+    counting: Literal["keras", "pytorch"] = "keras",
 ) -> EarlyStopping:
     """End the run when a value stops improving, and hand back the best weights.
 
-    The run ends at the `patience`-th evaluation in a row that is not better than the best
-    by more than `min_delta`, as in Keras (PyTorch's habit is one evaluation later). The
-    parameters, model state and average of the best evaluation are what the run returns,
+    The parameters, model state and average of the best evaluation are what the run returns,
     whether it was stopped or came to its last epoch.
 
     Args:
-      patience: evaluations without improvement, at least 1.
+      patience: evaluations without improvement, at least 0.
       monitor: what is watched, a name in the epoch's record.
       mode: "min" or "max".
-      min_delta: improvement that counts, at least 0; a float or a traced scalar.
+      min_delta: improvement over the best that counts, at least 0.
+      baseline: a value to beat: until then improvements do not renew the patience.
+      counting: "keras" ends the run at the `patience`-th evaluation in a row that is not
+        better, "pytorch" (as its plateau scheduler counts) at the one after it.
+
+    The floats may be traced scalars.
 
     Returns:
       A controller, for `Recipe(controllers=...)`.
@@ -136,10 +149,9 @@ def early_stopping(
     Source: lectures C, L and M.
     """
     check_choice("mode", mode, ("min", "max"))
+    check_choice("counting", counting, ("keras", "pytorch"))
     check_knob("min_delta", min_delta, 0)
-    return EarlyStopping(
-        monitor=monitor,
-        mode=mode,
-        patience=check_positive_int("patience", patience),
-        min_delta=min_delta,
-    )
+    if baseline is not None:
+        check_knob("baseline", baseline)
+    patience = check_count("patience", patience)
+    return EarlyStopping(monitor, mode, patience, min_delta, baseline, counting)

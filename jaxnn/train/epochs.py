@@ -34,6 +34,7 @@ def epochs(
     state: Any = None,
     step: Step | None = None,
     probes: Sequence[Probe] = (),
+    accumulate: int = 1,
     eval_batch_size: int | None = None,
 ) -> Iterator[Epoch]:
     """The epochs of a run, for a plain `for` with a `break`.
@@ -42,7 +43,8 @@ def epochs(
     run. What a controller would hand back at its end stays in `state.control`.
 
     Args:
-      recipe, data, epochs, batch_size, key, knobs, state, step, probes, eval_batch_size:
+      recipe, data, epochs, batch_size, key, knobs, state, step, probes, accumulate,
+      eval_batch_size:
         as in `fit`.
 
     Returns:
@@ -74,6 +76,7 @@ def epochs(
         state=state,
         step=step,
         probes=tuple(probes),
+        accumulate=accumulate,
         eval_batch_size=eval_batch_size,
     )
     return _epochs(prepared, total)
@@ -84,5 +87,7 @@ def _epochs(prepared: Prepared, total: int) -> Iterator[Epoch]:
     while loop.epoch < total:
         record = loop.collect(loop.launch())
         yield Epoch(record, copy(loop.state))
+        if loop.failure is not None:
+            raise FloatingPointError(loop.failure)
         if record.stopped:
             return

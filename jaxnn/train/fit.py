@@ -40,6 +40,7 @@ def fit(
     resume: str | os.PathLike[str] | None = None,
     checkpoint_every: int | None = None,
     steps_per_call: int | None = None,
+    accumulate: int = 1,
     eval_batch_size: int | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> Run:
@@ -68,6 +69,8 @@ def fit(
       checkpoint_every: epochs between checkpoints; None: whenever 30 seconds have passed.
         The last epoch is always kept.
       steps_per_call: steps of one compiled call; None: the whole epoch.
+      accumulate: parts in which a batch is taken, one after the other, to save memory; the
+        update is that of the whole batch. It divides the batch size.
       eval_batch_size: rows of a batch in evaluation; None: 512 or `batch_size`.
       settings: anything JSON-like to record beside the run's own settings.
 
@@ -77,6 +80,8 @@ def fit(
     Raises:
       ValueError, TypeError: naming the argument, its value, and what is allowed, before
         anything is compiled.
+      FloatingPointError: the recipe's `skip_nonfinite` steps in a row were not finite; the
+        message names the step and the parameter. What was written stays.
       KeyboardInterrupt: after Ctrl-C, once the epoch under way is done, history and
         checkpoint are written and the observers have ended. A second Ctrl-C does not wait.
 
@@ -109,6 +114,7 @@ def fit(
         state=state,
         step=step,
         probes=tuple(probes),
+        accumulate=accumulate,
         eval_batch_size=eval_batch_size,
     )
     config = {
@@ -143,6 +149,8 @@ def fit(
         run.state = _handed_back(run.make_recipe, loop.state)
         if files is not None:
             files.save_final(run.state, len(run.history.epochs))
+        if loop.failure is not None:
+            raise FloatingPointError(loop.failure)
         if interrupt.pressed:
             raise KeyboardInterrupt
     return run

@@ -16,7 +16,7 @@ __all__ = ["RunFolder", "find_folder"]
 
 # What makes two runs the same run; all else (epochs, versions, devices) may change between
 # the start and the resumption.
-_IDENTITY = ("recipe", "knobs", "key", "batch_size", "data")
+_IDENTITY = ("recipe", "knobs", "key", "batch_size", "accumulate", "data")
 
 
 class RunFolder:

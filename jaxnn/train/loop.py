@@ -19,13 +19,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxnn.data.batches import epoch_order, in_order, size, steps_in, take
-from jaxnn.metrics import Pair, ratio
+from jaxnn.metrics import Pair, as_pairs, ratio
+from jaxnn.optim import last_rate
 from jaxnn.recipe import MakeRecipe
 from jaxnn.train.control import control
 from jaxnn.train.history import EpochRecord
 from jaxnn.train.protocols import Probe, StepTrace
-from jaxnn.train.state import TrainState
-from jaxnn.train.step import as_pairs, eval_step, traced_step
+from jaxnn.train.skipping import nonfinite_message
+from jaxnn.train.state import Skips, TrainState
+from jaxnn.train.step import eval_step, traced_step
 from jaxnn.train.transfer import copy, fetch
 
 __all__ = ["Loop", "Measured", "Pending", "Program", "Tally", "evaluate"]
@@ -42,6 +44,7 @@ class Program:
       step: the user's own step, or None for `train_step`.
       probes: see `jaxnn.train.protocols`.
       batch_size: rows of a training batch.
+      accumulate: parts in which it is taken.
       eval_batch_size: rows of a batch in evaluation.
     """
 
@@ -49,13 +52,14 @@ class Program:
     step: Step | None
     probes: tuple[Probe, ...]
     batch_size: int
+    accumulate: int
     eval_batch_size: int
 
     def run_step(self, state: Any, batch: Any) -> tuple[Any, dict[str, Pair], StepTrace | None]:
         """One step by the user's own function or by ours."""
         if self.step is None:
             assert self.make_recipe is not None  # refused at the boundary
-            return traced_step(self.make_recipe, state, batch)
+            return traced_step(self.make_recipe, state, batch, self.accumulate)
         state, metrics = self.step(state, batch)
         return state, as_pairs(metrics), None
 
@@ -74,6 +78,7 @@ class Measured(NamedTuple):
     values: dict[str, jax.Array]  # scalars by name
     series: dict[str, jax.Array]  # metric -> (steps,)
     stopped: jax.Array  # () bool: whether the run ends here
+    skips: Skips | None  # where steps that are not finite are skipped
 
 
 # Jitted within what is jitted, so that each is traced once and found again: for the shapes of
@@ -110,7 +115,7 @@ def train_chunk(
     start: jax.Array,
     count: jax.Array,
 ) -> tuple[Any, Tally]:
-    """Steps `start` to `start + count` of an epoch; none where the run has stopped."""
+    """Steps `start` to `start + count` of an epoch; none once the run has stopped."""
 
     def body(carry: tuple[jax.Array, Any, Tally]) -> tuple[jax.Array, Any, Tally]:
         index, state, tally = carry
@@ -125,8 +130,11 @@ def train_chunk(
         }
         return index + 1, state, Tally(_add(tally.sums, metrics), series, probes)
 
-    end = start + jnp.where(has_stopped(state), 0, count)
-    _, state, tally = jax.lax.while_loop(lambda c: c[0] < end, body, (start, state, tally))
+    def going(carry: tuple[jax.Array, Any, Tally]) -> jax.Array:
+        index, state, _ = carry
+        return (index < start + count) & ~has_stopped(state)
+
+    _, state, tally = jax.lax.while_loop(going, body, (start, state, tally))
     return state, tally
 
 
@@ -141,11 +149,15 @@ def end_epoch(program: Program, state: Any, tally: Tally, val: Any) -> tuple[Any
         values |= {f"val/{name}": ratio(pair) for name, pair in pairs.items()}
     if program.make_recipe is not None and isinstance(state, TrainState):
         recipe = program.make_recipe(state.knobs)
-        values["rate_scale"] = state.control.scale  # that of the epoch behind us
+        rate = last_rate(state.opt_state)
+        values["learning_rate" if rate is not None else "rate_scale"] = (
+            rate if rate is not None else state.control.scale
+        )
         controlled = control(recipe, state, values)
         stopped = has_stopped(state)  # a stopped run is let rest, controllers included
         state = jax.tree.map(lambda old, new: _select(stopped, old, new), state, controlled)
-    return state, Measured(values, tally.series, has_stopped(state))
+    skips = state.control.skips if isinstance(state, TrainState) else None
+    return state, Measured(values, tally.series, has_stopped(state), skips)
 
 
 def has_stopped(state: Any) -> jax.Array:
@@ -219,6 +231,7 @@ class Loop:
         self.program = program
         self.state = copy(state)
         self.epoch = epoch
+        self.failure: str | None = None  # why the run cannot go on
         self._train, self._val, self._key = train, val, key
         self._steps = steps_in(size(train), program.batch_size)
         self._steps_per_call = steps_per_call or self._steps
@@ -247,6 +260,8 @@ class Loop:
     def collect(self, pending: Pending) -> EpochRecord:
         """Wait for an epoch, and fetch what it measured."""
         measured = fetch(pending.measured)
+        if measured.stopped and measured.skips is not None and measured.skips.in_a_row:
+            self.failure = nonfinite_message(self.state, measured.skips)
         now = time.perf_counter()
         seconds, self._since = now - self._since, now
         timing = {"seconds": seconds, "examples_per_second": size(self._train) / seconds}

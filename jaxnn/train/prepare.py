@@ -56,6 +56,7 @@ def prepare(
     state: Any = None,
     step: Step | None = None,
     probes: tuple[Probe, ...] = (),
+    accumulate: int = 1,
     eval_batch_size: int | None = None,
 ) -> Prepared:
     """Check the arguments of a run, and make its first state; see `jaxnn.fit`.
@@ -67,6 +68,10 @@ def prepare(
     train, val = (data.train, data.val) if isinstance(data, Data) else (data, None)
     batch_size, eval_batch_size = _check_data(train, val, batch_size, eval_batch_size)
     _check_parts(recipe, knobs, state, step, probes)
+    if batch_size % check_positive_int("accumulate", accumulate):
+        raise ValueError(f"accumulate must divide the batch size, {batch_size}, got {accumulate}")
+    if accumulate > 1 and step is not None:
+        raise ValueError("accumulate is for the step of jaxnn, which step= replaces; give one")
 
     make_recipe = None if recipe is None else as_maker(recipe)
     description: Any = None
@@ -89,6 +94,7 @@ def prepare(
             "data": np.asarray(jax.random.key_data(key)).tolist(),
         },
         "batch_size": batch_size,
+        "accumulate": accumulate,
         "eval_batch_size": eval_batch_size,
         "steps_per_epoch": steps_in(size(train), batch_size),
         "train_examples": size(train),
@@ -98,7 +104,7 @@ def prepare(
         "versions": _versions(),
         "devices": device_names(),
     }
-    program = Program(make_recipe, step, tuple(probes), batch_size, eval_batch_size)
+    program = Program(make_recipe, step, tuple(probes), batch_size, accumulate, eval_batch_size)
     train, val = jax.tree.map(jnp.asarray, (train, val))
     prepared = Prepared(program, state, train, val, key, config)
     _trace(prepared)

@@ -11,7 +11,16 @@ from flax import struct
 from jaxnn.keys import as_key
 from jaxnn.recipe import MakeRecipe, Recipe, as_maker, init_variables
 
-__all__ = ["Control", "TrainState", "init_state"]
+__all__ = ["Control", "Skips", "TrainState", "fresh_control", "init_state"]
+
+
+class Skips(struct.PyTreeNode):
+    """Steps that were left out because their loss or gradient was not finite."""
+
+    total: jax.Array  # () int32: in the whole run
+    in_a_row: jax.Array  # () int32: up to now
+    step: jax.Array  # () int32: the last one
+    leaf: jax.Array  # () int32: what was not finite there: 0 the loss, then the parameters
 
 
 class Control(struct.PyTreeNode):
@@ -19,6 +28,7 @@ class Control(struct.PyTreeNode):
 
     scale: jax.Array  # () floating: the step multiplies the rate by it
     stop: jax.Array  # () bool: once set, further steps change nothing
+    skips: Skips
     memory: tuple[Any, ...]  # one entry a controller
 
 
@@ -31,7 +41,7 @@ class TrainState(struct.PyTreeNode):
       params: the model's parameters.
       model_state: its other collections, such as running statistics; `{}` where none.
       opt_state: of the optimizer.
-      averaged: running average of the parameters, or None.
+      averaged: running average of `{"params", "model_state"}`, or None.
       control: of the controllers.
       key: () typed key, the root of all draws; never replaced.
     """
@@ -48,7 +58,13 @@ class TrainState(struct.PyTreeNode):
 
 def fresh_control() -> Control:
     """Nothing decided, nothing remembered."""
-    return Control(scale=jnp.ones((), float), stop=jnp.zeros((), bool), memory=())
+    zero = jnp.zeros((), jnp.int32)
+    return Control(
+        scale=jnp.ones((), float),
+        stop=jnp.zeros((), bool),
+        skips=Skips(zero, zero, zero, zero),
+        memory=(),
+    )
 
 
 def init_state(recipe: Recipe | MakeRecipe, key: Any, batch: Any, knobs: Any = None) -> TrainState:
@@ -74,13 +90,16 @@ def init_state(recipe: Recipe | MakeRecipe, key: Any, batch: Any, knobs: Any = N
     assert built.optimizer is not None  # refused by Recipe
     key = as_key(key)
     params, model_state = init_variables(built, key, batch)
+    averaged = None
+    if built.average is not None:
+        averaged = built.average.init({"params": params, "model_state": model_state})
     state = TrainState(
         step=jnp.zeros((), jnp.int32),
         knobs=knobs,
         params=params,
         model_state=model_state,
         opt_state=built.optimizer.init(params),
-        averaged=None,
+        averaged=averaged,
         control=fresh_control(),
         key=key,
     )

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -13,17 +12,19 @@ import jax.numpy as jnp
 import optax
 
 from jaxnn.keys import Keys, stream
-from jaxnn.metrics import Pair, ratio
-from jaxnn.optim import takes_rate_scale
+from jaxnn.metrics import Pair, as_pairs
+from jaxnn.optim import lookahead_params, takes_rate_scale
 from jaxnn.recipe import MakeRecipe, Recipe, as_maker, bind, objective_of
+from jaxnn.train.gradient import gradient
 from jaxnn.train.protocols import StepTrace
+from jaxnn.train.skipping import skip_nonfinite
 from jaxnn.train.state import TrainState
 
-__all__ = ["as_pairs", "eval_step", "predict_step", "traced_step", "train_step"]
+__all__ = ["eval_step", "predict_step", "traced_step", "train_step"]
 
 
 def train_step(
-    recipe: Recipe | MakeRecipe, state: TrainState, batch: Any
+    recipe: Recipe | MakeRecipe, state: TrainState, batch: Any, accumulate: int = 1
 ) -> tuple[TrainState, dict[str, Pair]]:
     r"""One update of the parameters.
 
@@ -34,10 +35,12 @@ def train_step(
       recipe: a recipe, or `make_recipe` for `state.knobs`. Static under `jit`.
       state: from `init_state`, or a step before.
       batch: pytree of arrays (batch_size, …).
+      accumulate: parts in which the batch is taken to save memory; static under `jit`.
 
     Returns:
       The next state, and metrics as (sum, count) pairs: "loss" without the penalty, what
-      the objective measures, and "penalty" where there is a regularizer.
+      the objective measures, "penalty" where there is a regularizer, and "skipped" where
+      the recipe skips steps that are not finite.
 
     >>> from jaxnn import Recipe, losses, nn, optim
     >>> from jaxnn.train import init_state
@@ -50,39 +53,37 @@ def train_step(
     >>> float(ratio(metrics["loss"])) < 1e-6
     True
     """
-    state, metrics, _ = traced_step(recipe, state, batch)
+    state, metrics, _ = traced_step(recipe, state, batch, accumulate)
     return state, metrics
 
 
 def traced_step(
-    recipe: Recipe | MakeRecipe, state: TrainState, batch: Any
+    recipe: Recipe | MakeRecipe, state: TrainState, batch: Any, accumulate: int = 1
 ) -> tuple[TrainState, dict[str, Pair], StepTrace]:
     """`train_step`, with what it computed on its way, for probes."""
     built = as_maker(recipe)(state.knobs)
-    objective, apply = objective_of(built), bind(built, train=True)
-    keys = Keys(state.key, state.step)
     if built.augmentation is not None:
-        batch = built.augmentation(keys("augmentation"), batch)
-
-    def mean_loss(params: Any) -> tuple[jax.Array, Any]:
-        pair, model_state, metrics = objective(apply, params, state.model_state, batch, keys)
-        loss = ratio(pair)
-        metrics = {**metrics, "loss": pair}
-        if built.regularizer is None:
-            return loss, (loss, model_state, metrics)
-        penalty = built.regularizer(params)
-        return loss + penalty, (loss, model_state, {**metrics, "penalty": penalty})
-
-    grads, (loss, model_state, metrics) = jax.grad(mean_loss, has_aux=True)(state.params)
+        batch = built.augmentation(Keys(state.key, state.step)("augmentation"), batch)
+    # Where an optimizer looks ahead, the point; else the parameters themselves.
+    point = lookahead_params(state.params, state.opt_state, rate_scale=state.control.scale)
+    grads, loss, model_state, metrics = gradient(built, state, point, batch, accumulate)
     updates, opt_state = _updates(built, state, grads, loss)
+    params = optax.apply_updates(state.params, updates)
+    averaged = state.averaged
+    if built.average is not None:
+        new = {"params": params, "model_state": model_state}
+        averaged = built.average.update(averaged, new, state.step)
     trace = StepTrace(params=state.params, grads=grads, updates=updates, loss=loss)
-    state = state.replace(
+    stepped = state.replace(
         step=state.step + 1,
-        params=optax.apply_updates(state.params, updates),
+        params=params,
         model_state=model_state,
         opt_state=opt_state,
+        averaged=averaged,
     )
-    return state, as_pairs(metrics), trace
+    if built.skip_nonfinite is not None:
+        stepped, metrics = skip_nonfinite(built.skip_nonfinite, state, stepped, grads, metrics)
+    return stepped, metrics, trace
 
 
 def _updates(recipe: Recipe, state: TrainState, grads: Any, loss: jax.Array) -> tuple[Any, Any]:
@@ -112,8 +113,9 @@ def eval_step(
     """
     built = as_maker(recipe)(state.knobs)
     keys = Keys(stream(state.key, "evaluation"), jnp.asarray(index, jnp.int32))
+    params, model_state = _evaluated(built, state)
     pair, _, metrics = objective_of(built)(
-        bind(built, train=False), state.params, state.model_state, batch, keys
+        bind(built, train=False), params, model_state, batch, keys
     )
     return as_pairs({**metrics, "loss": pair})
 
@@ -131,22 +133,12 @@ def predict_step(recipe: Recipe | MakeRecipe, state: TrainState, inputs: Any) ->
     """
     built = as_maker(recipe)(state.knobs)
     keys = Keys(stream(state.key, "prediction"), jnp.zeros((), jnp.int32))
-    outputs, _ = bind(built, train=False)(state.params, state.model_state, inputs, keys)
+    outputs, _ = bind(built, train=False)(*_evaluated(built, state), inputs, keys)
     return outputs
 
 
-def as_pairs(metrics: Mapping[str, Any]) -> dict[str, Pair]:
-    """Metrics in one form: (sum, count) of float arrays; a bare scalar counts once a batch.
-
-    Raises:
-      TypeError: a metric that is neither a scalar nor a pair of scalars.
-    """
-    return {name: _as_pair(name, metrics[name]) for name in sorted(metrics)}
-
-
-def _as_pair(name: str, value: Any) -> Pair:
-    pair = value if isinstance(value, tuple) else (value, 1)
-    if len(pair) != 2 or any(jnp.ndim(part) != 0 for part in pair):
-        raise TypeError(f"metric {name!r} must be a scalar or a pair (sum, count), got {value}")
-    total, count = pair
-    return jnp.asarray(total, float), jnp.asarray(count, float)
+def _evaluated(recipe: Recipe, state: TrainState) -> tuple[Any, Any]:
+    """Parameters and model state to evaluate with: the average, where the recipe asks for it."""
+    if recipe.average is not None and recipe.average.evaluate:
+        return state.averaged["params"], state.averaged["model_state"]
+    return state.params, state.model_state

@@ -87,8 +87,10 @@ def _adam(params, grads, learning_rate, b1, b2, eps, eps_root) -> Trajectory:
         yield params
 
 
-def adam_with_step(init_value, every, factor, **knobs):
-    return optim.adam(optim.schedules.step(init_value, every=every, factor=factor), **knobs)
+# Each knob by name, since inject_hyperparams reads the signature.
+def adam_with_step(init_value, every, factor, b1, b2, eps, eps_root):
+    schedule = optim.schedules.step(init_value, every=every, factor=factor)
+    return optim.adam(schedule, b1=b1, b2=b2, eps=eps, eps_root=eps_root)
 
 
 def _optax_adam_with_step(init_value, every, factor, **knobs):

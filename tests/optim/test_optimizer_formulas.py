@@ -8,10 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from closeness import assert_leaves_close, ulps
-from optimizer_table import EVERY_ROW, EVERY_ROW_WITH_TWIN
-
 import pytest
+from closeness import assert_leaves_close, distance, ulps
+from optimizer_table import EVERY_ROW, EVERY_ROW_WITH_TWIN, TABLE
 
 HALVES = pytest.mark.parametrize("half", [jnp.bfloat16, jnp.float16], ids=["bfloat16", "float16"])
 
@@ -30,26 +29,40 @@ def test_numpy_transcription_over_100_steps(row, x64, train):
 def test_numpy_transcription_with_knobs_away_from_their_defaults(row, x64, train):
     rng = np.random.default_rng(3)
     params, grads = rng.normal(size=(4, 3)), rng.normal(size=(20, 4, 3))
+    run = jax.jit(lambda knobs: train(row.factory(**knobs), params, grads))
     for name, knob in row.knobs.items():
         for value in knob.sweep:
             knobs = row.values | {name: value}
             *_, expected = row.numpy(params, grads, **knobs)
-            actual = jax.jit(lambda knobs: train(row.factory(**knobs), params, grads))(knobs)
+            actual = run(knobs)
             np.testing.assert_allclose(actual, expected, rtol=1e-10, atol=1e-12, err_msg=f"{knobs}")
 
 
 @EVERY_ROW_WITH_TWIN
-def test_optax_over_200_steps_in_float32(row, params, grads, train):
-    theirs = jax.jit(partial(train, row.optax(**row.values)))(params, grads(200))
-    ours = jax.jit(partial(train, row.make()))(params, grads(200))
-    assert_leaves_close(ours, theirs, 1e-6)
+def test_optax_over_200_steps(row, params, grads, train, request):
+    def run(tx, dtype):
+        wide = [jax.tree.map(lambda x: jnp.asarray(x, dtype), t) for t in (params, grads(200))]
+        return jax.jit(partial(train, tx))(*wide)
+
+    ours32, theirs32 = (run(tx, "float32") for tx in (row.make(), row.optax(**row.values)))
+    request.getfixturevalue("x64")
+    ours64, theirs64 = (run(tx, "float64") for tx in (row.make(), row.optax(**row.values)))
+    assert_leaves_close(ours64, theirs64, 1e-12)
+    # In float32 Optax loses digits of 1 - b^t: up to 4e-6 over these steps, where we lose
+    # 4e-7. So the truth is its float64, to 1e-6 or as near as its float32 comes to it.
+    for ours, theirs, truth in zip(
+        *(jax.tree.leaves(tree) for tree in (ours32, theirs32, theirs64)), strict=True
+    ):
+        assert ours.dtype == np.float32
+        assert distance(ours, truth) <= max(1e-6, 1.1 * distance(theirs, truth))
 
 
 @HALVES
 @EVERY_ROW_WITH_TWIN
 def test_optax_within_2_ulp_after_one_step_in_half_precision(row, half, params, grads):
     params = jax.tree.map(lambda p: p.astype(half), params)
-    g = jax.tree.map(lambda g: jnp.asarray(g[0], half), grads(1))
+    # Away from 0: the square of 0.005, times 1 - b2, is 0 in float16, and Adam's step no number.
+    g = jax.tree.map(lambda g: jnp.asarray(g[0] + np.copysign(0.1, g[0]), half), grads(1))
     ours, theirs = row.make(), row.optax(**row.values)
     ours, _ = ours.update(g, ours.init(params), params)
     theirs, _ = theirs.update(g, theirs.init(params), params)
@@ -60,7 +73,7 @@ def test_optax_within_2_ulp_after_one_step_in_half_precision(row, half, params, 
 
 @EVERY_ROW
 def test_converges_on_a_noisy_quadratic(row):
-    r"""$\tfrac12 x^\top A x - b^\top x$, whose minimum is $A^{-1} b$, with noise on the gradient."""
+    r"""$\tfrac12 x^\top A x - b^\top x$ with a noisy gradient; the minimum is at $A^{-1} b$."""
     rng = np.random.default_rng(4)
     rotation, _ = np.linalg.qr(rng.normal(size=(5, 5)))
     a = rotation @ np.diag([0.5, 1.0, 1.5, 2.0, 4.0]) @ rotation.T
@@ -98,10 +111,10 @@ def test_rate_scale_multiplies_the_update(row, params, grads):
         state = after
 
 
-@EVERY_ROW
+@pytest.mark.parametrize(  # the other rows have a schedule of their own already
+    "row", [row for row in TABLE if "learning_rate" in row.knobs], ids=lambda row: row.name
+)
 def test_a_schedule_is_read_at_0_1_2(row, params, grads):
-    if "learning_rate" not in row.knobs:
-        pytest.skip("this row has its schedule already")
     asked = []
 
     def schedule(count):

@@ -74,9 +74,9 @@ def test_inject_hyperparams_holds_every_knob(row, params, grad):
     assert set(state.hyperparams) == set(row.knobs)
     changed = {name: knob.sweep[1] for name, knob in row.knobs.items()}
     state.hyperparams.update({name: jnp.float32(value) for name, value in changed.items()})
-    actual, _ = jax.jit(tx.update)(grad, state, params)
+    actual, _ = jax.jit(tx.update)(grad, state, params, rate_scale=0.25)
     alone = row.make(**{name: jnp.float32(value) for name, value in changed.items()})
-    expected, _ = alone.update(grad, alone.init(params), params)
+    expected, _ = alone.update(grad, alone.init(params), params, rate_scale=0.25)
     assert_leaves_close(actual, expected, 1e-6)
 
 
@@ -96,16 +96,17 @@ def test_params_are_not_asked_for_unless_used(row, params, grad):
 @EVERY_ROW
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
 @pytest.mark.parametrize("wide", [False, True], ids=["x32", "x64"])
-def test_dtypes_of_updates_and_state_are_those_of_the_params(row, dtype, wide, params, grad):
+def test_updates_and_state_have_the_dtype_of_the_params(row, dtype, wide, params, grad, request):
     """Also where the knobs are float32 arrays, or x64 makes wide ones of them."""
     params, grad = (jax.tree.map(lambda x: x.astype(dtype), tree) for tree in (params, grad))
-    with jax.enable_x64(wide):
-        for knobs in (row.values, {name: jnp.asarray(v, float) for name, v in row.values.items()}):
-            tx = row.factory(**knobs)
-            updates, state = tx.update(grad, tx.init(params), params)
-            assert {leaf.dtype.name for leaf in jax.tree.leaves(updates)} == {dtype}
-            moments = {leaf.dtype.name for leaf in jax.tree.leaves(state)} - {"int32"}
-            assert moments <= {dtype}
+    if wide:
+        request.getfixturevalue("x64")
+    for knobs in (row.values, {name: jnp.asarray(v, float) for name, v in row.values.items()}):
+        tx = row.factory(**knobs)
+        updates, state = tx.update(grad, tx.init(params), params)
+        assert {leaf.dtype.name for leaf in jax.tree.leaves(updates)} == {dtype}
+        moments = {leaf.dtype.name for leaf in jax.tree.leaves(state)} - {"int32"}
+        assert moments <= {dtype}
 
 
 @EVERY_ROW

@@ -31,7 +31,7 @@ def test_jit_and_scan_equal_a_loop_without_them(row, params, grads, train):
 
 @EVERY_KNOB
 def test_vmap_over_a_knob_equals_a_loop_over_it(row, knob, params, grads, train):
-    stack = grads(10)
+    params, stack = params["dense"], grads(10)["dense"]
     sweep = jnp.asarray(row.knobs[knob].sweep, jnp.float32)
 
     def run(value):
@@ -41,14 +41,14 @@ def test_vmap_over_a_knob_equals_a_loop_over_it(row, knob, params, grads, train)
     alone = jax.jit(run)
     for i, value in enumerate(sweep):
         assert_leaves_close(jax.tree.map(lambda x, i=i: x[i], together), alone(value), 1e-6)
-    kernels = np.asarray(together["dense"]["kernel"])
+    kernels = np.asarray(together["kernel"])
     for i in range(1, len(sweep)):
         assert not np.array_equal(kernels[0], kernels[i]), f"{knob} changes nothing"
 
 
 @EVERY_ROW
 def test_vmap_over_all_knobs_at_once_equals_a_loop(row, params, grads, train):
-    stack = grads(10)
+    params, stack = params["dense"], grads(10)["dense"]
     knobs = {name: jnp.asarray(k.sweep[:3], jnp.float32) for name, k in row.knobs.items()}
 
     def run(knobs):

@@ -122,7 +122,7 @@ def test_one_fetch_an_epoch_and_no_other_way_to_the_host(tiny, recipe, monkeypat
 
 
 def test_the_program_holds_no_callback_and_one_loop(tiny, recipe):
-    program = Program(recipe.maker, None, (jaxnn.inspect.GradientNorm(),), 32, 30)
+    program = Program(recipe.maker, None, (jaxnn.inspect.GradientNorm(),), 32, 1, 30)
     key, zero = jax.random.key(0), np.int32(0)
     state = init_state(recipe, key, tiny.train)
     order, tally = start_epoch(program, state, tiny.train, key, zero)

@@ -153,7 +153,10 @@ def test_a_monitor_that_is_not_measured_is_refused(tiny):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"patience": 0}, "patience must be a positive integer, got 0"),
+        ({"patience": -1}, "patience must be an integer of at least 0, got -1"),
+        ({"patience": 1.5}, "patience must be an integer of at least 0, got 1.5"),
+        ({"counting": "torch"}, "counting must be one of 'keras', 'pytorch', got 'torch'"),
+        ({"baseline": float("nan")}, "baseline must be in"),
         ({"mode": "least"}, "mode must be one of 'min', 'max', got 'least'"),
         ({"min_delta": -0.1}, "min_delta must be in"),
     ],

@@ -1,0 +1,331 @@
+"""Adam and its relatives: momentum over gradients scaled by their root mean square."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxnn.arguments import check_choice
+from jaxnn.optim.decay import weight_decay as decayed_weights
+from jaxnn.optim.moments import bias_correction as correction
+from jaxnn.optim.moments import moment
+from jaxnn.optim.rate import (
+    Knob,
+    check_scheduled,
+    next_count,
+    scale_by_learning_rate,
+    transformation,
+    value_at,
+)
+from jaxnn.tree import Mask, weights_only
+
+__all__ = ["AdamState", "adam", "adamw", "nadam", "scale_by_adam"]
+
+
+class AdamState(NamedTuple):
+    """State of `scale_by_adam`."""
+
+    count: jax.Array  # () int32: updates so far
+    mu: optax.Updates  # first moments, like the parameters
+    nu: optax.Updates  # second moments, like the parameters
+    nu_max: optax.Updates  # their maximum so far, for AMSGrad; () without
+    mu_product: (
+        Any  # () product of the first decays so far, for Keras' schedule of them; () without
+    )
+
+
+def scale_by_adam(
+    b1: Knob = 0.9,
+    b2: Knob = 0.999,
+    eps: Knob = 1e-8,
+    eps_root: Knob = 0.0,
+    mu_dtype: Any = None,
+    *,
+    bias_correction: bool = True,
+    eps_before_correction: bool = False,
+    nesterov: bool = False,
+    amsgrad: Literal["raw", "corrected"] | None = None,
+    momentum_decay: Knob | None = None,
+) -> optax.GradientTransformationExtraArgs:
+    r"""Adam's direction, without the rate: see `adam` and `nadam`.
+
+    >>> tx = scale_by_adam()
+    >>> update, _ = tx.update(jnp.array([3.0, -0.2]), tx.init(jnp.zeros(2)))
+    >>> update.round(3)
+    Array([ 1., -1.], dtype=float32)
+    """
+    check_scheduled("b1", b1, 0, 1, high_open=True)
+    check_scheduled("b2", b2, 0, 1, high_open=True)
+    check_scheduled("eps", eps, 0)
+    check_scheduled("eps_root", eps_root, 0)
+    if momentum_decay is not None:
+        check_scheduled("momentum_decay", momentum_decay, 0)
+    if amsgrad is not None:
+        check_choice("amsgrad", amsgrad, ("raw", "corrected"))
+    if not bias_correction and (nesterov or eps_before_correction or amsgrad == "corrected"):
+        raise ValueError(
+            "bias_correction must be True for nesterov, eps_before_correction and "
+            "amsgrad='corrected', which are written in corrected moments; got False"
+        )
+
+    def init(params: optax.Params) -> AdamState:
+        zeros = jax.tree.map(jnp.zeros_like, params)
+        return AdamState(
+            count=jnp.zeros((), jnp.int32),
+            mu=jax.tree.map(lambda p: jnp.zeros_like(p, dtype=mu_dtype), params),
+            nu=zeros,
+            nu_max=() if amsgrad is None else jax.tree.map(jnp.zeros_like, params),
+            mu_product=() if momentum_decay is None else jnp.ones((), float),
+        )
+
+    def decay_at(count: jax.Array) -> Any:
+        """Keras' schedule of the momentum, which starts low and rises to b1."""
+        b = value_at(b1, count - 1)
+        if momentum_decay is None:
+            return b
+        return b * (1 - 0.5 * 0.96 ** (count * value_at(momentum_decay, count - 1)))
+
+    def update(
+        updates: optax.Updates,
+        state: AdamState,
+        params: optax.Params | None = None,
+        **extra_args: Any,
+    ) -> tuple[optax.Updates, AdamState]:
+        del params, extra_args
+        count = next_count(state.count)
+        beta1, beta2 = value_at(b1, state.count), value_at(b2, state.count)
+        mu = moment(beta1, updates, state.mu, 1)
+        nu = moment(beta2, updates, state.nu, 2)
+        nu_max, product = state.nu_max, state.mu_product
+        short2 = correction(beta2, count) if bias_correction else jnp.ones((), float)
+
+        if not bias_correction:
+            mean = mu
+        elif not nesterov:
+            mean = _scaled(mu, 1 / correction(beta1, count))
+        else:
+            # The momentum of the next step, as if its gradient were the present one.
+            now, then = decay_at(count), decay_at(count + 1)
+            if momentum_decay is None:
+                short, short_next = correction(beta1, count), correction(beta1, count + 1)
+            else:
+                product = product * now
+                short, short_next = 1 - product, 1 - product * then
+            mean = jax.tree.map(
+                lambda m, g: (
+                    jnp.asarray(then / short_next, m.dtype) * m
+                    + jnp.asarray((1 - now) / short, m.dtype) * g
+                ),
+                mu,
+                updates,
+            )
+
+        square = _scaled(nu, 1 / short2) if amsgrad == "corrected" else nu
+        if amsgrad is not None:
+            nu_max = square = jax.tree.map(jnp.maximum, nu_max, square)
+        if bias_correction and amsgrad != "corrected":
+            square = _scaled(square, 1 / short2)
+        e, e_root = value_at(eps, state.count), value_at(eps_root, state.count)
+        if eps_before_correction:
+            # Keras and Torch7 add ε to the root of the raw moment and correct the quotient.
+            e, e_root = e / jnp.sqrt(short2), e_root / short2
+
+        def direction(g: jax.Array, m: jax.Array, v: jax.Array) -> jax.Array:
+            root = jnp.sqrt(v + jnp.asarray(e_root, v.dtype)) + jnp.asarray(e, v.dtype)
+            return (m / root).astype(g.dtype)
+
+        mu = jax.tree.map(lambda m, old: m.astype(old.dtype), mu, state.mu)
+        updates = jax.tree.map(direction, updates, mean, square)
+        return updates, AdamState(count, mu, nu, nu_max, product)
+
+    return transformation(init, update)
+
+
+def _scaled(tree: optax.Updates, scale: jax.Array) -> optax.Updates:
+    return jax.tree.map(lambda leaf: leaf * scale.astype(leaf.dtype), tree)
+
+
+def adam(
+    learning_rate: Knob,
+    b1: Knob = 0.9,
+    b2: Knob = 0.999,
+    eps: Knob = 1e-8,
+    eps_root: Knob = 0.0,
+    mu_dtype: Any = None,
+    *,
+    bias_correction: bool = True,
+    eps_before_correction: bool = False,
+    nesterov: bool = False,
+    amsgrad: Literal["raw", "corrected"] | None = None,
+) -> optax.GradientTransformationExtraArgs:
+    r"""Adam: momentum over gradients scaled by their running root mean square.
+
+    $$m \leftarrow b_1 m + (1-b_1) g, \qquad v \leftarrow b_2 v + (1-b_2) g^2$$
+    $$\hat m = \frac{m}{1-b_1^t}, \quad \hat v = \frac{v}{1-b_2^t}, \qquad
+    \theta \leftarrow \theta
+    - \alpha_t \frac{\hat m}{\sqrt{\hat v + \epsilon_\text{root}} + \epsilon}$$
+
+    Args:
+      learning_rate: α, at least 0. The lectures start with 3e-4 (C) or 1e-3 (L).
+      b1: decay of the first moment, in [0, 1).
+      b2: decay of the second moment, in [0, 1).
+      eps: ε outside the root, at least 0, as in Optax and PyTorch.
+      eps_root: ε inside the root, at least 0, as lecture L writes it.
+      mu_dtype: of the first moment; None: that of the parameters.
+      bias_correction: False leaves out the hats, as lecture C does.
+      eps_before_correction: adds both ε to the raw moment and corrects after it, as Keras and
+        Torch7 do; their ε is then $\sqrt{1-b_2^t}$ times smaller than it looks.
+      nesterov: Nadam, see `nadam`.
+      amsgrad: divides by the largest second moment so far: "raw", the maximum of v
+        (PyTorch, Keras), or "corrected", of $\hat v$ (Optax). None: by the present one.
+
+    Each float may be a traced scalar or a schedule.
+
+    Returns:
+      An Optax transformation.
+
+    Raises:
+      ValueError: a concrete value outside its range; `bias_correction=False` together with
+        an argument that is written in corrected moments.
+
+    >>> tx = adam(0.1)
+    >>> params = jnp.array([1.0, 1.0])
+    >>> updates, _ = tx.update(jnp.array([5.0, -0.01]), tx.init(params), params)
+    >>> updates.round(3)
+    Array([-0.1,  0.1], dtype=float32)
+
+    Source: Kingma and Ba 2015, Reddi et al. 2018; lectures C, L and M.
+    """
+    direction = scale_by_adam(
+        b1,
+        b2,
+        eps,
+        eps_root,
+        mu_dtype,
+        bias_correction=bias_correction,
+        eps_before_correction=eps_before_correction,
+        nesterov=nesterov,
+        amsgrad=amsgrad,
+    )
+    return optax.chain(direction, scale_by_learning_rate(learning_rate))
+
+
+def nadam(
+    learning_rate: Knob,
+    b1: Knob = 0.9,
+    b2: Knob = 0.999,
+    eps: Knob = 1e-8,
+    eps_root: Knob = 0.0,
+    mu_dtype: Any = None,
+    *,
+    momentum_decay: Knob | None = None,
+    eps_before_correction: bool = False,
+) -> optax.GradientTransformationExtraArgs:
+    r"""Nadam: Adam with Nesterov's momentum.
+
+    $$\hat m = \frac{b_1 m}{1 - b_1^{t+1}} + \frac{(1-b_1)\, g}{1 - b_1^t}$$
+
+    in place of Adam's. With `momentum_decay` d the first decay starts near $b_1/2$ and rises,
+    $\mu_t = b_1 (1 - \tfrac12\, 0.96^{t d})$, and products of the $\mu$ stand in place of the
+    powers.
+
+    Args:
+      learning_rate: α, at least 0.
+      b1: decay of the first moment, in [0, 1).
+      b2: decay of the second moment, in [0, 1).
+      eps: ε outside the root, at least 0.
+      eps_root: ε inside the root, at least 0.
+      mu_dtype: of the first moment; None: that of the parameters.
+      momentum_decay: None: a constant first decay, as in Optax; 1.0: Keras' schedule;
+        0.004: PyTorch's default.
+      eps_before_correction: see `adam`.
+
+    Each float may be a traced scalar or a schedule.
+
+    Returns:
+      An Optax transformation.
+
+    Raises:
+      ValueError: a concrete value outside its range.
+
+    >>> tx = nadam(0.1)
+    >>> params = jnp.array([1.0])
+    >>> tx.update(jnp.array([5.0]), tx.init(params), params)[0].round(3)
+    Array([-0.147], dtype=float32)
+
+    Source: Dozat 2016; lecture M.
+    """
+    direction = scale_by_adam(
+        b1,
+        b2,
+        eps,
+        eps_root,
+        mu_dtype,
+        eps_before_correction=eps_before_correction,
+        nesterov=True,
+        momentum_decay=momentum_decay,
+    )
+    return optax.chain(direction, scale_by_learning_rate(learning_rate))
+
+
+def adamw(
+    learning_rate: Knob,
+    b1: Knob = 0.9,
+    b2: Knob = 0.999,
+    eps: Knob = 1e-8,
+    eps_root: Knob = 0.0,
+    mu_dtype: Any = None,
+    weight_decay: Knob = 1e-4,
+    mask: Mask | None = weights_only,
+    *,
+    nesterov: bool = False,
+    bias_correction: bool = True,
+    eps_before_correction: bool = False,
+    amsgrad: Literal["raw", "corrected"] | None = None,
+) -> optax.GradientTransformationExtraArgs:
+    r"""AdamW: Adam beside decoupled weight decay; biases and norm scales are left alone.
+
+    $$\theta \leftarrow \theta - \alpha_t \Big(
+    \frac{\hat m}{\sqrt{\hat v + \epsilon_\text{root}} + \epsilon} + \lambda \theta\Big)$$
+
+    Unlike L2 through the gradient, the decay is not divided by the root: see `weight_decay`.
+    Optax decays biases and norm scales too; `mask=None` or "all" gives its numbers.
+
+    Args:
+      learning_rate, b1, b2, eps, eps_root, mu_dtype: as in `adam`.
+      weight_decay: λ, at least 0: 1e-4 in Optax, 1e-2 in PyTorch, 4e-3 in Keras.
+      mask: what is decayed, see `jaxnn.tree.mask_tree`; None: everything, as in Optax.
+      nesterov, bias_correction, eps_before_correction, amsgrad: as in `adam`.
+
+    Each float may be a traced scalar or a schedule.
+
+    Returns:
+      An Optax transformation.
+
+    Raises:
+      ValueError: a concrete value outside its range.
+
+    >>> tx = adamw(0.1, weight_decay=0.5)
+    >>> params = {"kernel": jnp.ones((1, 1)), "bias": jnp.ones(1)}
+    >>> zero = jax.tree.map(jnp.zeros_like, params)
+    >>> tx.update(zero, tx.init(params), params)[0]
+    {'bias': Array([-0.], dtype=float32), 'kernel': Array([[-0.05]], dtype=float32)}
+
+    Source: Loshchilov and Hutter 2019; lecture M.
+    """
+    direction = scale_by_adam(
+        b1,
+        b2,
+        eps,
+        eps_root,
+        mu_dtype,
+        bias_correction=bias_correction,
+        eps_before_correction=eps_before_correction,
+        nesterov=nesterov,
+        amsgrad=amsgrad,
+    )
+    decay = decayed_weights(weight_decay, mask=mask)
+    return optax.chain(direction, decay, scale_by_learning_rate(learning_rate))

@@ -1,0 +1,75 @@
+"""A running average of the parameters, often better than the parameters themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxnn.optim.moments import towards
+from jaxnn.optim.rate import Knob, check_scheduled, value_at
+
+__all__ = ["ParameterAverage", "parameter_average"]
+
+
+@dataclass(frozen=True, eq=False)
+class ParameterAverage:
+    """See `parameter_average`."""
+
+    decay: Knob
+    warmup: bool
+    evaluate: bool
+
+    def init(self, tree: Any) -> Any:
+        """The average before the first update: the tree itself."""
+        return tree
+
+    def update(self, averaged: Any, tree: Any, count: jax.Array) -> Any:
+        """The average after update number `count`, counted from 0."""
+        decay = value_at(self.decay, count)
+        if self.warmup:
+            decay = jnp.minimum(decay, (1 + count) / (10 + count))
+
+        def average(old: jax.Array, new: jax.Array) -> jax.Array:
+            # Counters and the like have no mean.
+            return towards(decay, old, new) if jnp.issubdtype(old.dtype, jnp.inexact) else new
+
+        return jax.tree.map(average, averaged, tree)
+
+
+def parameter_average(
+    decay: Knob = 0.999, *, warmup: bool = True, evaluate: bool = True
+) -> ParameterAverage:
+    r"""An exponential average of parameters and running statistics, for a `Recipe`.
+
+    $$\bar\theta \leftarrow d_t \bar\theta + (1 - d_t)\,\theta, \qquad
+    d_t = \min\Big(d, \frac{1+t}{10+t}\Big) \text{ with warm-up, } d \text{ without}$$
+
+    It is updated after each update of the parameters, from the values of the start on. The
+    model's other collections, such as the running statistics of batch normalization, are
+    averaged along with it, so that both belong together. (`optax.ema` averages updates,
+    which is another thing.)
+
+    Args:
+      decay: d, in [0, 1]; a float, a traced scalar or a schedule.
+      warmup: whether the average is short while it is young, as in TensorFlow; without, a
+        decay of 0.999 remembers the initial weights for thousands of steps.
+      evaluate: whether evaluation and prediction use the average; else it is only kept, in
+        `TrainState.averaged`.
+
+    Returns:
+      A pair of pure functions, `init(tree)` and `update(averaged, tree, count)`.
+
+    Raises:
+      ValueError: a concrete decay outside [0, 1].
+
+    >>> average = parameter_average(0.5, warmup=False)
+    >>> average.update(average.init({"w": jnp.zeros(1)}), {"w": jnp.ones(1)}, jnp.int32(0))
+    {'w': Array([0.5], dtype=float32)}
+
+    Source: Polyak and Juditsky 1992; lecture N.
+    """
+    check_scheduled("decay", decay, 0, 1)
+    return ParameterAverage(decay, warmup, evaluate)

@@ -1,0 +1,80 @@
+"""Settings of their own for groups of parameters, chosen by path."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import optax
+
+from jaxnn.tree import Mask, mask_tree
+
+__all__ = ["by_path", "freeze"]
+
+
+def by_path(
+    rules: Sequence[tuple[Mask, optax.GradientTransformation]],
+    otherwise: optax.GradientTransformation,
+) -> optax.GradientTransformationExtraArgs:
+    """An optimizer for each group of parameters; the first rule that names a leaf has it.
+
+    Args:
+      rules: pairs of a mask (a regular expression on the path, a function of path and leaf;
+        see `jaxnn.tree.mask_tree`) and an optimizer.
+      otherwise: the optimizer of all other parameters.
+
+    Returns:
+      An Optax transformation. State is kept only where it is used.
+
+    Raises:
+      ValueError: at `init`, a rule that has no parameter, which is a misspelt path as a rule.
+
+    >>> import jax.numpy as jnp
+    >>> from jaxnn.optim import sgd
+    >>> tx = by_path([("bias", sgd(1.0))], otherwise=sgd(0.1))
+    >>> params = {"kernel": jnp.ones(1), "bias": jnp.ones(1)}
+    >>> tx.update(params, tx.init(params), params)[0]
+    {'bias': Array([-1.], dtype=float32), 'kernel': Array([-0.1], dtype=float32)}
+    """
+    rest = len(rules)
+
+    def labels(params: optax.Params) -> Any:
+        masks = [mask_tree(mask, params) for mask, _ in rules]
+        found = jax.tree.map(lambda _, *flags: (*flags, True).index(True), params, *masks)
+        unused = set(range(rest)) - set(jax.tree.leaves(found))
+        if unused:
+            raise ValueError(
+                f"rules must each have a parameter of their own, got none for "
+                f"{rules[min(unused)][0]!r}"
+            )
+        return found
+
+    optimizers = {number: optimizer for number, (_, optimizer) in enumerate(rules)}
+    return optax.with_extra_args_support(
+        optax.multi_transform({**optimizers, rest: otherwise}, labels)
+    )
+
+
+def freeze(
+    mask: Mask, optimizer: optax.GradientTransformation
+) -> optax.GradientTransformationExtraArgs:
+    """An optimizer that leaves the masked parameters as they are, to the last bit.
+
+    Nothing touches them, weight decay included, and no state is kept for them.
+
+    Args:
+      mask: what stays, see `jaxnn.tree.mask_tree`.
+      optimizer: of all other parameters.
+
+    Returns:
+      An Optax transformation.
+
+    >>> import jax.numpy as jnp
+    >>> from jaxnn.optim import sgd
+    >>> tx = freeze("Dense_0", sgd(1.0))
+    >>> params = {"Dense_0": jnp.ones(1), "Dense_1": jnp.ones(1)}
+    >>> tx.update(params, tx.init(params), params)[0]
+    {'Dense_0': Array([0.], dtype=float32), 'Dense_1': Array([-1.], dtype=float32)}
+    """
+    return by_path([(mask, optax.set_to_zero())], otherwise=optimizer)

@@ -1,0 +1,114 @@
+"""Schedules made of schedules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+
+from jaxnn.arguments import check_knob, check_positive_int
+from jaxnn.optim.rate import Schedule
+from jaxnn.optim.schedules.decays import check_order
+
+__all__ = ["in_epochs", "join", "warmup"]
+
+Number = float | jax.Array
+
+
+def in_epochs(schedule: Schedule, steps_per_epoch: int) -> Schedule:
+    r"""A schedule that counts epochs, as one that counts steps: $t \mapsto s(t / n)$.
+
+    Args:
+      schedule: a function of the epoch, which need not be whole: step 5 of 10 in the
+        third epoch is 2.5.
+      steps_per_epoch: n, such as `data.steps_per_epoch(batch_size)`.
+
+    Returns:
+      A schedule of the step.
+
+    Raises:
+      ValueError: `steps_per_epoch` is not a positive integer.
+
+    >>> from jaxnn.optim.schedules import step
+    >>> schedule = in_epochs(step(1.0, every=5, factor=0.5), steps_per_epoch=17)
+    >>> [float(schedule(count)) for count in (0, 5 * 17 - 1, 5 * 17)]
+    [1.0, 1.0, 0.5]
+
+    Source: lecture N, which counts in epochs.
+    """
+    steps_per_epoch = check_positive_int("steps_per_epoch", steps_per_epoch)
+    return lambda count: schedule(jnp.asarray(count, float) / steps_per_epoch)
+
+
+def join(schedules: Sequence[Schedule], boundaries: Sequence[Number]) -> Schedule:
+    r"""One schedule after the other, each counting from its own beginning.
+
+    $$\alpha_t = s_i(t - b_{i-1}) \quad\text{for}\quad b_{i-1} \le t < b_i$$
+
+    Args:
+      schedules: in their order.
+      boundaries: where each but the first begins, in order; may be traced scalars.
+
+    Returns:
+      A schedule.
+
+    Raises:
+      ValueError: boundaries out of order, or not one fewer than schedules.
+
+    >>> from jaxnn.optim.schedules import constant, linear
+    >>> schedule = join([linear(0.0, 1.0, 10), constant(1.0), linear(1.0, 0.0, 10)], [10, 20])
+    >>> [float(schedule(count)) for count in (5, 15, 25)]
+    [0.5, 1.0, 0.5]
+    """
+    check_order("boundaries", boundaries)
+    if len(schedules) != len(boundaries) + 1:
+        raise ValueError(
+            f"schedules must be one more than the {len(boundaries)} boundaries, "
+            f"got {len(schedules)}"
+        )
+
+    def schedule(count: jax.Array) -> jax.Array:
+        t = jnp.asarray(count, float)
+        value = schedules[0](t)
+        for boundary, later in zip(boundaries, schedules[1:], strict=True):
+            value = jnp.where(t < boundary, value, later(t - boundary))
+        return value
+
+    return schedule
+
+
+def warmup(schedule: Schedule, steps: Number, *, init_value: Number = 0.0) -> Schedule:
+    r"""A straight line up to where a schedule starts, and then the schedule.
+
+    The steps of the warm-up are not those of the schedule (as in Keras; Optax' warm-up
+    cosine counts them in).
+
+    Args:
+      schedule: what follows.
+      steps: of the warm-up, above 0.
+      init_value: where the line starts, at least 0.
+
+    Each float may be a traced scalar.
+
+    Returns:
+      A schedule.
+
+    Raises:
+      ValueError: a concrete value outside its range.
+
+    >>> from jaxnn.optim.schedules import cosine
+    >>> schedule = warmup(cosine(1.0, 10), 4)
+    >>> [float(schedule(count)) for count in (0, 2, 4, 9)]
+    [0.0, 0.5, 1.0, 0.5]
+
+    Source: Goyal et al. 2017.
+    """
+    check_knob("steps", steps, 0, low_open=True)
+    check_knob("init_value", init_value, 0)
+
+    def rising(count: jax.Array) -> jax.Array:
+        target = schedule(jnp.zeros_like(count))
+        return init_value + (target - init_value) * jnp.minimum(count / steps, 1)
+
+    return join([rising, schedule], [steps])

@@ -1,0 +1,93 @@
+"""The gradient of a batch: sums of examples, divided once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxnn.keys import Keys
+from jaxnn.metrics import Pair, as_pairs, ratio
+from jaxnn.recipe import Recipe, bind, objective_of
+from jaxnn.train.state import TrainState
+
+__all__ = ["gradient"]
+
+
+def gradient(
+    recipe: Recipe, state: TrainState, params: Any, batch: Any, accumulate: int
+) -> tuple[Any, jax.Array, Any, dict[str, Pair]]:
+    r"""The gradient of the mean loss and the penalty.
+
+    $$g = \nabla_\theta \Big[ \frac{\sum_i w_i \ell_i(\theta)}{\sum_i w_i} + R(\theta) \Big]$$
+
+    Args:
+      recipe: built for the state's knobs.
+      state: holds model state, key and step.
+      params: where the gradient is taken.
+      batch: pytree of arrays (batch_size, …).
+      accumulate: parts in which the batch is taken, one after the other, to save memory.
+        Gradients and weights are summed, and divided once, so that parts of any weight
+        give what the whole batch gives. Draws have the part in their address, and running
+        statistics see one part at a time.
+
+    Returns:
+      `(grads, mean loss, model state, metrics)`.
+    """
+    if accumulate == 1:
+        grads, pair, model_state, metrics = _of_part(
+            recipe, state, params, state.model_state, batch
+        )
+    else:
+        grads, pair, model_state, metrics = _of_parts(recipe, state, params, batch, accumulate)
+    metrics = {**metrics, "loss": pair}
+    if recipe.regularizer is not None:
+        penalty, of_penalty = jax.value_and_grad(recipe.regularizer)(params)
+        grads = jax.tree.map(jnp.add, grads, of_penalty)
+        metrics["penalty"] = (penalty.astype(float), jnp.ones((), float))
+    return grads, ratio(pair), model_state, metrics
+
+
+def _of_part(
+    recipe: Recipe, state: TrainState, params: Any, model_state: Any, batch: Any, part: Any = None
+) -> tuple[Any, Pair, Any, dict[str, Pair]]:
+    """The gradient of the mean over one part, or where it is numbered, of the sum."""
+    keys = Keys(state.key, state.step, part)
+    objective, apply = objective_of(recipe), bind(recipe, train=True)
+
+    def loss(params: Any) -> tuple[jax.Array, Any]:
+        pair, new_state, metrics = objective(apply, params, model_state, batch, keys)
+        pairs = as_pairs({**metrics, "loss": pair})
+        return (ratio(pair) if part is None else pair[0]), (new_state, pairs)
+
+    grads, (model_state, pairs) = jax.grad(loss, has_aux=True)(params)
+    return grads, pairs.pop("loss"), model_state, pairs
+
+
+def _of_parts(
+    recipe: Recipe, state: TrainState, params: Any, batch: Any, accumulate: int
+) -> tuple[Any, Pair, Any, dict[str, Pair]]:
+    def split(leaf: jax.Array) -> jax.Array:
+        if leaf.shape[0] % accumulate:
+            raise ValueError(
+                f"accumulate must divide the {leaf.shape[0]} rows of a batch, got {accumulate}"
+            )
+        return leaf.reshape(accumulate, leaf.shape[0] // accumulate, *leaf.shape[1:])
+
+    parts = jax.tree.map(split, batch)
+
+    def add_part(carry: tuple[Any, Any], numbered: tuple[jax.Array, Any]) -> tuple[Any, Any]:
+        sums, model_state = carry
+        number, part = numbered
+        grads, pair, model_state, metrics = _of_part(
+            recipe, state, params, model_state, part, number
+        )
+        return (jax.tree.map(jnp.add, sums, grads), model_state), {**metrics, "loss": pair}
+
+    start = (jax.tree.map(jnp.zeros_like, params), state.model_state)
+    (sums, model_state), pairs = jax.lax.scan(add_part, start, (jnp.arange(accumulate), parts))
+    pairs = jax.tree.map(lambda leaf: leaf.sum(0), pairs)
+    pair = pairs.pop("loss")
+    count = jnp.where(pair[1] > 0, pair[1], 1)
+    return jax.tree.map(lambda g: g / count.astype(g.dtype), sums), pair, model_state, pairs

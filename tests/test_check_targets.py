@@ -1,0 +1,101 @@
+"""What a loss says of the data's targets before anything is compiled."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxnn.losses import check_targets, softmax_cross_entropy, squared_error
+
+ONE_HOT = np.eye(3)[[2, 0, 1, 2]]
+
+
+def check(targets, weight=None, shape=(4, 3), loss=softmax_cross_entropy):
+    outputs = jax.ShapeDtypeStruct(shape, jnp.float32)
+    check_targets(loss, "train: y", outputs, targets, weight)
+
+
+@pytest.mark.parametrize(
+    "targets",
+    [
+        np.array([0, 1, 2, 0]),
+        np.array([0, 1, 2, 0], np.uint8),
+        jnp.array([0, 1, 2, 0]),
+        ONE_HOT,
+        0.9 * ONE_HOT + 0.1 / 3,
+        (0.9 * ONE_HOT + 0.1 / 3).astype(np.float16),
+        np.asarray(ONE_HOT, int),
+    ],
+    ids=["int", "uint8", "jax", "one-hot", "soft", "float16", "integer one-hot"],
+)
+def test_good_targets_pass(targets):
+    check(targets)
+    check(targets, loss=partial(softmax_cross_entropy))
+
+
+@pytest.mark.parametrize("bad", [3, 7])
+def test_a_class_that_the_model_has_no_output_for(bad):
+    with pytest.raises(ValueError, match=f"train: y must hold classes from 0 to 2.*got {bad}"):
+        check(np.array([0, 1, bad, 0]))
+
+
+@pytest.mark.parametrize("bad", [-1, -100])
+def test_a_negative_class(bad):
+    with pytest.raises(ValueError, match=f"train: y must hold classes from 0 to 2, got {bad}"):
+        check(np.array([0, 1, bad, 0]))
+
+
+def test_a_partial_of_a_loss_checks_too():
+    with pytest.raises(ValueError, match="from 0 to 2"):
+        check(np.array([0, 1, 2, 3]), loss=partial(softmax_cross_entropy))
+
+
+@pytest.mark.parametrize(
+    "row", [[1, 1, 0], [0, 0, 0], [0.5, 0.4, 0], [1.5, -0.5, 0], [np.nan, 0.5, 0.5]], ids=str
+)
+def test_a_row_that_is_no_distribution_is_named(row):
+    soft = ONE_HOT.copy()
+    soft[2] = row
+    message = r"train: y must hold a probability for each class.*\(row 2\)"
+    with pytest.raises(ValueError, match=message):
+        check(soft)
+
+
+@pytest.mark.parametrize("padding", [-1, 3, 255])
+def test_targets_of_weight_0_may_hold_anything(padding):
+    weight = np.array([1, 1, 0, 0.5])
+    check(np.array([0, 1, padding, 2]), weight)
+    with pytest.raises(ValueError, match="from 0 to 2"):  # but not the others
+        check(np.array([0, padding, padding, 2]), weight)
+
+
+def test_tokens_of_weight_0_may_hold_anything():
+    labels = np.array([[0, 1, -1], [4, -1, -1]])
+    check(labels, np.array([[1, 1, 0], [1, 0, 0]]), shape=(2, 3, 5))
+    check(np.array([[0, 1, 3], [-1, -1, -1]]), np.array([1, 0]), shape=(2, 3, 5))
+    with pytest.raises(ValueError, match="from 0 to 4"):
+        check(labels, np.array([[1, 1, 1], [1, 0, 0]]), shape=(2, 3, 5))
+
+
+@pytest.mark.parametrize("padding", [[0, 0, 0], [1, 1, 1], [-1, -1, -1], [0, 0, 1]], ids=str)
+def test_soft_rows_of_weight_0_may_hold_anything(padding):
+    soft = ONE_HOT.copy()
+    soft[3] = padding
+    check(soft, np.array([1, 1, 1, 0]))
+    soft[0] = 0.2
+    with pytest.raises(ValueError, match=r"\(row 0\)"):
+        check(soft, np.array([1, 1, 1, 0]))
+
+
+@pytest.mark.parametrize("targets", [np.full(4, -1), ONE_HOT * 0], ids=["classes", "soft"])
+def test_where_nothing_counts_nothing_is_refused(targets):
+    check(targets, np.zeros(4))
+
+
+def test_losses_without_a_check_take_anything():
+    check(np.full((4, 3), -7.0), loss=squared_error)
+    check(np.array([-1]), loss=lambda outputs, targets: outputs)

@@ -1,0 +1,85 @@
+"""L2: its value and gradient, what it is of, and its strength as an axis of vmap."""
+
+from __future__ import annotations
+
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from closeness import assert_leaves_close
+
+from jaxnn.regularizers import l2
+
+KERNEL, CONV, BIAS, SCALE = (
+    np.random.default_rng(0).normal(size=shape) for shape in [(5, 3), (2, 2, 3, 4), (3,), (4,)]
+)
+PARAMS = {"Dense_0": {"bias": BIAS, "kernel": KERNEL}, "Conv_0": {"kernel": CONV, "scale": SCALE}}
+
+
+def squares(*leaves):
+    return sum(np.sum(leaf**2) for leaf in leaves)
+
+
+@pytest.mark.parametrize(
+    ("mask", "counted"),
+    [
+        ({}, [KERNEL, CONV]),  # biases and scales are left out
+        ({"mask": "all"}, [KERNEL, CONV, BIAS, SCALE]),
+        ({"mask": "Dense"}, [KERNEL, BIAS]),
+        ({"mask": re.compile("scale$")}, [SCALE]),
+        ({"mask": lambda path, leaf: leaf.ndim == 4}, [CONV]),
+        ({"mask": "nothing has this name"}, []),
+    ],
+    ids=["weights", "all", "regex", "compiled", "function", "none"],
+)
+def test_value_is_half_the_strength_times_the_squares(mask, counted, x64):
+    params = jax.tree.map(jnp.asarray, PARAMS)
+    penalty = jax.jit(l2(0.3, **mask))(params)
+    assert penalty.shape == () and penalty.dtype == np.float64
+    np.testing.assert_allclose(penalty, 0.5 * 0.3 * squares(*counted), rtol=1e-14)
+
+
+def test_gradient_is_the_strength_times_the_weights(x64):
+    params = jax.tree.map(jnp.asarray, PARAMS)
+    gradient = jax.grad(l2(0.3))(params)
+    assert_leaves_close(gradient["Dense_0"]["kernel"], 0.3 * KERNEL, 1e-15)
+    assert_leaves_close(gradient["Conv_0"]["kernel"], 0.3 * CONV, 1e-15)
+    for left_out in (gradient["Dense_0"]["bias"], gradient["Conv_0"]["scale"]):
+        np.testing.assert_array_equal(left_out, np.zeros_like(left_out))
+
+
+def test_vmap_over_the_strength_is_a_loop_over_it():
+    params = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), PARAMS)
+    strengths = jnp.asarray([0.0, 1e-4, 0.1, 3.0])
+    gradients = jax.jit(jax.vmap(lambda s: jax.grad(l2(s))(params)))(strengths)
+    for i, strength in enumerate(strengths):
+        alone = jax.grad(l2(strength))(params)
+        assert_leaves_close(jax.tree.map(lambda x, i=i: x[i], gradients), alone, 1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision_neither_overflows_nor_stalls(dtype):
+    """The sum of 90000 ones is above float16's largest number."""
+    params = {"kernel": jnp.ones((300, 300), dtype)}
+    np.testing.assert_allclose(l2(1.0)(params), 45_000, rtol=1e-5)
+    gradient = jax.grad(l2(0.5))(params)["kernel"]
+    assert gradient.dtype == dtype
+    np.testing.assert_array_equal(np.asarray(gradient, np.float32), 0.5)
+
+
+@pytest.mark.parametrize("bad", [-1e-9, np.nan, np.float32(-1)])
+def test_a_concrete_strength_below_0_is_refused(bad):
+    with pytest.raises(ValueError, match=r"l2 strength must be in \[0, inf\), got"):
+        l2(bad)
+
+
+def test_a_traced_strength_is_not_looked_at():
+    params = {"kernel": jnp.ones((2, 2))}
+    assert float(jax.jit(lambda s: l2(s)(params))(-1.0)) == -2.0
+
+
+def test_a_bad_mask_is_refused():
+    with pytest.raises(TypeError, match="mask must be"):
+        l2(0.1, mask=3)({"kernel": jnp.ones((2, 2))})
