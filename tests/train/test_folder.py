@@ -42,7 +42,7 @@ def test_config_holds_every_setting(folder):
     assert config["versions"]["jax"] == jax.__version__
     text = json.dumps(config["recipe"])
     assert '"widths": [16, 8, 3]' in text
-    assert "jaxnn.optim.adaptive.scale_by_adam" in text
+    assert "jaxnn.optim.adam.scale_by_adam" in text
     assert "softmax_cross_entropy" in text
     assert " at 0x" not in text
 
