@@ -41,7 +41,7 @@ def check_knob(
 
     Raises:
       TypeError: `value` is not a number.
-      ValueError: `value` is NaN or outside the range.
+      ValueError: `value` is NaN, infinite or outside the range.
 
     >>> check_knob("decay", 0.9, 0, 1)
     >>> check_knob("decay", 2, 0, 1)
@@ -52,12 +52,15 @@ def check_knob(
     if not is_concrete(value):
         return
     try:
-        values = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a number, got {value!r}") from None
+        values = np.asarray(value)
+    except ValueError:  # a ragged list
+        values = np.asarray(None)
+    if values.dtype.kind not in "iufV":  # V: bfloat16 and its like, which NumPy does not know
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    values = values.astype(np.float64)
     above = values > low if low_open else values >= low
     below = values < high if high_open else values <= high
-    if not np.all(above & below):  # a NaN compares false, so it is refused here too
+    if not np.all(above & below & np.isfinite(values)):
         left = "(" if low_open or math.isinf(low) else "["
         right = ")" if high_open or math.isinf(high) else "]"
         raise ValueError(f"{name} must be in {left}{low:g}, {high:g}{right}, got {value}")

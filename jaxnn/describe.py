@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import re
+import types
 import zlib
 from collections.abc import Mapping
 from typing import Any
@@ -57,6 +59,15 @@ def _describe(thing: Any, above: tuple[int, ...]) -> Any:
         return {str(key): _describe(value, within) for key, value in thing.items()}
     if isinstance(thing, (tuple, list)):
         return [_describe(value, within) for value in thing]
+    if isinstance(thing, (set, frozenset)):
+        return sorted((_describe(value, within) for value in thing), key=str)
+    if isinstance(thing, re.Pattern):
+        return {"re.compile": {"pattern": thing.pattern, "flags": int(thing.flags)}}
+    if hasattr(thing, "__wrapped__"):  # jitted or decorated: what it wraps, closure and all
+        return {_name(type(thing)): _describe(thing.__wrapped__, within)}
+    if isinstance(thing, types.MethodType):
+        owner = _describe(thing.__self__, within)
+        return {_name(thing.__func__): {"self": owner}}
     if dataclasses.is_dataclass(thing) and not isinstance(thing, type):
         return {_name(type(thing)): _describe(_fields(thing), within)}
     if hasattr(thing, "__code__"):
@@ -79,6 +90,10 @@ def _describe_array(array: Any) -> Any:
 def _describe_function(function: Any, above: tuple[int, ...]) -> Any:
     cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
     inner = {name: _describe(cell.cell_contents, above) for name, cell in cells}
+    # A user binds values by defaults as well as by closure; our factories by closure alone.
+    if _name(function).partition(".")[0] not in ("jaxnn", "optax"):
+        defaults = (function.__defaults__ or (), function.__kwdefaults__ or {})
+        inner |= {"defaults": _describe(defaults, above)} if any(defaults) else {}
     return {_name(function): inner} if inner else _name(function)
 
 

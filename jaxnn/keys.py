@@ -13,6 +13,7 @@ what the plain run drew. Within a Flax module the layer's path is folded in by F
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import operator
 from typing import Any, NamedTuple
@@ -20,6 +21,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from jaxnn.arguments import is_concrete
 
 __all__ = ["Keys", "as_key", "stream"]
 
@@ -29,7 +32,7 @@ def as_key(key: Any) -> jax.Array:
 
     Args:
       key: a scalar typed key (`jax.random.key(0)`), a raw key (`jax.random.PRNGKey(0)`,
-        uint32 of the default implementation), or an integer seed.
+        uint32 of the default implementation), or an integer seed of 32 bits.
 
     Returns:
       A scalar typed key.
@@ -40,19 +43,20 @@ def as_key(key: Any) -> jax.Array:
     >>> as_key(7) == jax.random.key(7)
     Array(True, dtype=bool)
     """
-    if isinstance(key, (jax.Array, np.ndarray)):
+    if isinstance(key, (jax.Array, np.ndarray)) and key.ndim <= 1:
         if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.ndim == 0:
             return jnp.asarray(key)
         if key.dtype == np.uint32 and key.ndim == 1:
             return jax.random.wrap_key_data(jnp.asarray(key))
-    if not isinstance(key, (bool, np.bool_)):
-        try:
-            return jax.random.key(operator.index(key))
-        except (TypeError, jax.errors.TracerIntegerConversionError):
-            pass
+    if is_concrete(key) and not isinstance(key, (bool, np.bool_)) and hasattr(key, "__index__"):
+        with contextlib.suppress(TypeError):  # an array that is no single integer
+            seed = operator.index(key)
+            # JAX would cut a larger seed down to its last 32 bits, and not say so.
+            if -(2**31) <= seed < 2**32:
+                return jax.random.key(seed)
     raise TypeError(
         "key must be one key (jax.random.key(0)), one raw key (jax.random.PRNGKey(0)) "
-        f"or an integer seed, got {key!r}"
+        f"or an integer seed of 32 bits, got {key!r}"
     )
 
 

@@ -19,7 +19,7 @@ import numpy as np
 __all__ = ["Loss", "check_targets", "softmax_cross_entropy", "squared_error", "unwrap"]
 
 Loss = Callable[[Any, Any], jax.Array]
-Check = Callable[[str, jax.ShapeDtypeStruct, np.ndarray], None]
+Check = Callable[[str, jax.ShapeDtypeStruct, np.ndarray, np.ndarray], None]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -51,11 +51,9 @@ def check_targets(
     if check is None:
         return
     targets = np.asarray(targets)
-    if weight is not None:
-        # A padded token may hold anything, -1 as often as not.
-        counts = np.broadcast_to(_expand(np.asarray(weight) > 0, targets.ndim), targets.shape)
-        targets = np.where(counts, targets, targets[counts][0] if counts.any() else 0)
-    check(name, outputs, targets)
+    counts = np.ones(targets.shape[:1], bool) if weight is None else np.asarray(weight) > 0
+    if counts.any():
+        check(name, outputs, targets, counts)
 
 
 def unwrap(loss: Loss) -> Loss:
@@ -65,15 +63,14 @@ def unwrap(loss: Loss) -> Loss:
     return loss
 
 
-def _expand(array: np.ndarray, ndim: int) -> np.ndarray:
-    return array.reshape(array.shape + (1,) * (ndim - array.ndim))
-
-
-def _check_labels(name: str, outputs: jax.ShapeDtypeStruct, labels: np.ndarray) -> None:
+def _check_labels(
+    name: str, outputs: jax.ShapeDtypeStruct, labels: np.ndarray, counts: np.ndarray
+) -> None:
     classes = outputs.shape[-1]
     if labels.ndim == len(outputs.shape):
-        _check_distribution(name, labels)
+        _check_distribution(name, labels, counts)
         return
+    labels = labels[counts]  # a padded token may hold anything, -1 as often as not
     lowest, highest = labels.min(), labels.max()
     if lowest < 0:
         raise ValueError(f"{name} must hold classes from 0 to {classes - 1}, got {lowest}")
@@ -84,13 +81,16 @@ def _check_labels(name: str, outputs: jax.ShapeDtypeStruct, labels: np.ndarray) 
         )
 
 
-def _check_distribution(name: str, labels: np.ndarray) -> None:
+def _check_distribution(name: str, labels: np.ndarray, counts: np.ndarray) -> None:
     sums = labels.sum(-1, dtype=np.float64)
-    if labels.min() < 0 or np.abs(sums - 1).max() > 1e-3:
-        row = int(np.argmax((labels < 0).any(-1) | (np.abs(sums - 1) > 1e-3)))
+    # Written so that a NaN, which compares false, is no distribution.
+    good = (labels >= 0).all(-1) & (np.abs(sums - 1) <= 1e-3)
+    bad = ~good & counts.reshape(counts.shape + (1,) * (good.ndim - counts.ndim))
+    if bad.any():
+        index = tuple(int(i) for i in np.unravel_index(np.argmax(bad), bad.shape))
         raise ValueError(
             f"{name} must hold a probability for each class, at least 0 and with sum 1, "
-            f"got {labels.reshape(-1, labels.shape[-1])[row]} (row {row})"
+            f"got {labels[index]} (row {', '.join(map(str, index))})"
         )
 
 

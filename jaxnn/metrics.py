@@ -43,7 +43,8 @@ def weighted(values: jax.Array, weight: jax.Array | None = None) -> Pair:
         )
     weight = weight.astype(values.dtype).reshape(weight.shape + (1,) * (values.ndim - weight.ndim))
     weight = jnp.broadcast_to(weight, values.shape)
-    return jnp.sum(values * weight), jnp.sum(weight)
+    # What does not count may be anything, NaN included.
+    return jnp.sum(jnp.where(weight > 0, values * weight, 0)), jnp.sum(weight)
 
 
 def ratio(pair: Pair) -> jax.Array:
@@ -68,11 +69,19 @@ def accuracy(logits: jax.Array, labels: jax.Array, weight: jax.Array | None = No
     Returns:
       The pair (weight of the correct examples, weight of all).
 
+    Raises:
+      ValueError: labels of another shape.
+
     >>> accuracy(jnp.array([[2.0, 1.0], [0.0, 3.0]]), jnp.array([0, 0]))
     (Array(1., dtype=float32), Array(2., dtype=float32))
     """
-    if labels.ndim == logits.ndim:
+    if labels.shape == logits.shape:
         labels = labels.argmax(-1)
+    elif labels.shape != logits.shape[:-1]:
+        raise ValueError(
+            f"labels must have shape {logits.shape[:-1]} (classes) or {logits.shape} "
+            f"(probabilities), got {labels.shape}"
+        )
     correct = (logits.argmax(-1) == labels).astype(jnp.float32)
     return weighted(correct, weight)
 

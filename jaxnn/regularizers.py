@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxnn.arguments import check_knob
-from jaxnn.tree import Mask, mask_tree, weights_only
+from jaxnn.tree import Mask, mask_tree, sum_of_squares, weights_only
 
 __all__ = ["Regularizer", "l2"]
 
@@ -45,11 +45,7 @@ def l2(strength: float | jax.Array, *, mask: Mask = weights_only) -> Regularizer
 
     def penalty(params: Any) -> jax.Array:
         included = jax.tree.leaves(mask_tree(mask, params))
-        squares = (
-            jnp.vdot(leaf, leaf).real
-            for leaf, counts in zip(jax.tree.leaves(params), included, strict=True)
-            if counts
-        )
-        return 0.5 * jnp.asarray(strength, dtype=float) * sum(squares, start=jnp.zeros((), float))
+        weights = [w for w, counts in zip(jax.tree.leaves(params), included, strict=True) if counts]
+        return 0.5 * jnp.asarray(strength, dtype=float) * sum_of_squares(weights)
 
     return penalty

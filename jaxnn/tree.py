@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-__all__ = ["Mask", "global_norm", "mask_tree", "path_name", "weights_only"]
+__all__ = ["Mask", "global_norm", "mask_tree", "path_name", "sum_of_squares", "weights_only"]
 
 Mask = str | re.Pattern[str] | Callable[..., Any] | Mapping[str, Any]
 
@@ -85,16 +85,27 @@ def _rule(mask: str | re.Pattern[str] | Callable[..., Any] | None) -> Callable[.
     return lambda path, leaf: pattern.search(path) is not None
 
 
+def sum_of_squares(tree: Any) -> jax.Array:
+    r"""$\sum_i \lVert x_i \rVert^2$ over all leaves, in float32 at least.
+
+    Half-precision leaves are widened before they are squared, and do not overflow.
+
+    >>> sum_of_squares({"a": jnp.array([3.0]), "b": jnp.array([[4.0]])})
+    Array(25., dtype=float32)
+    """
+    wide = (
+        jnp.asarray(leaf).astype(jnp.promote_types(leaf.dtype, jnp.float32))
+        for leaf in jax.tree.leaves(tree)
+    )
+    return sum((jnp.vdot(leaf, leaf).real for leaf in wide), start=jnp.zeros((), jnp.float32))
+
+
 def global_norm(tree: Any) -> jax.Array:
     r"""The Euclidean norm of all leaves together, $\sqrt{\sum_i \lVert x_i \rVert^2}$.
 
-    The squares are summed in float32 at least, so that half-precision leaves do not overflow.
+    Computed in float32 at least.
 
     >>> global_norm({"a": jnp.array([3.0]), "b": jnp.array([[4.0]])})
     Array(5., dtype=float32)
     """
-    leaves = [
-        jnp.asarray(leaf).astype(jnp.promote_types(leaf.dtype, jnp.float32))
-        for leaf in jax.tree.leaves(tree)
-    ]
-    return jnp.sqrt(sum((jnp.vdot(leaf, leaf).real for leaf in leaves), start=jnp.float32(0)))
+    return jnp.sqrt(sum_of_squares(tree))

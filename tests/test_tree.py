@@ -65,10 +65,38 @@ def test_masks(mask, expected):
     assert chosen(mask) == expected
 
 
-@pytest.mark.parametrize("bad", [None, True, 3, ["kernel"], {"Dense_0": True}])
+BOOLEANS = {"Dense_0": {"bias": True, "kernel": False}, "Norm_0": False, "stack": [True, False]}
+
+
+@pytest.mark.parametrize(
+    ("mask", "expected"),
+    [
+        (None, PATHS),
+        (BOOLEANS, ["Dense_0/bias", "stack/0"]),  # one boolean for all that lies below it
+        (lambda params: BOOLEANS, ["Dense_0/bias", "stack/0"]),
+        (lambda params: "Norm", ["Norm_0/scale"]),
+    ],
+)
+def test_masks_as_optax_has_them(mask, expected):
+    assert chosen(mask) == expected
+
+
+def test_a_bias_of_several_axes_is_no_weight():
+    """Attention has biases of shape (heads, size)."""
+    params = {"query": {"bias": jnp.ones((4, 8)), "kernel": jnp.ones((16, 4, 8))}}
+    expected = {"query": {"bias": False, "kernel": True}}
+    assert mask_tree(weights_only, params) == expected
+
+
+@pytest.mark.parametrize("bad", [3, ["kernel"], {"Dense_0": 1}, {}])
 def test_what_is_no_mask_is_refused(bad):
-    with pytest.raises(TypeError, match="mask must be 'all', a regular expression or a function"):
+    with pytest.raises(TypeError, match="mask must be 'all', a regular expression, a function"):
         mask_tree(bad, PARAMS)
+
+
+def test_a_tree_of_booleans_that_does_not_fit_is_refused():
+    with pytest.raises(ValueError):
+        mask_tree({"Dense_0": True}, PARAMS)
 
 
 def test_a_mask_of_shapes_is_known_inside_a_trace():

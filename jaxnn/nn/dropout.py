@@ -41,7 +41,9 @@ def dropout(key: jax.Array, x: jax.Array, rate: float | jax.Array) -> jax.Array:
     keep = 1 - jnp.asarray(rate, dtype=float)
     # In float32 at least, whatever x's dtype: in bfloat16 a rate near 1 would round to 1.
     mask = jax.random.uniform(key, x.shape, keep.dtype) < keep
-    return jnp.where(mask, (x / keep).astype(x.dtype), jnp.zeros((), x.dtype))
+    # A traced rate of 1, which nobody can refuse, drops all and has a gradient of 0, not NaN.
+    safe = jnp.where(keep > 0, keep, 1)
+    return jnp.where(mask, (x / safe).astype(x.dtype), jnp.zeros((), x.dtype))
 
 
 class Dropout(nn.Module):

@@ -105,7 +105,7 @@ def scale_by_adam(
         if not bias_correction:
             mean = mu
         elif not nesterov:
-            mean = _scaled(mu, 1 / correction(beta1, count))
+            mean = _divided(mu, correction(beta1, count))
         else:
             # The momentum of the next step, as if its gradient were the present one.
             now, then = decay_at(count), decay_at(count + 1)
@@ -123,11 +123,11 @@ def scale_by_adam(
                 updates,
             )
 
-        square = _scaled(nu, 1 / short2) if amsgrad == "corrected" else nu
+        square = _divided(nu, short2) if amsgrad == "corrected" else nu
         if amsgrad is not None:
             nu_max = square = jax.tree.map(jnp.maximum, nu_max, square)
         if bias_correction and amsgrad != "corrected":
-            square = _scaled(square, 1 / short2)
+            square = _divided(square, short2)
         e, e_root = value_at(eps, state.count), value_at(eps_root, state.count)
         if eps_before_correction:
             # Keras and Torch7 add ε to the root of the raw moment and correct the quotient.
@@ -144,8 +144,15 @@ def scale_by_adam(
     return transformation(init, update)
 
 
-def _scaled(tree: optax.Updates, scale: jax.Array) -> optax.Updates:
-    return jax.tree.map(lambda leaf: leaf * scale.astype(leaf.dtype), tree)
+def _divided(tree: optax.Updates, short: jax.Array) -> optax.Updates:
+    def divide(leaf: jax.Array) -> jax.Array:
+        # In half precision the rounding of 1 - b cancels only if it is divided by its like;
+        # elsewhere one division for all entries is cheaper than one for each.
+        if leaf.dtype.itemsize < 4:
+            return leaf / short.astype(leaf.dtype)
+        return leaf * (1 / short).astype(leaf.dtype)
+
+    return jax.tree.map(divide, tree)
 
 
 def adam(

@@ -30,7 +30,8 @@ class ParameterAverage:
         """The average after update number `count`, counted from 0."""
         decay = value_at(self.decay, count)
         if self.warmup:
-            decay = jnp.minimum(decay, (1 + count) / (10 + count))
+            t = jnp.asarray(count, float)
+            decay = jnp.minimum(decay, (1 + t) / (10 + t))
 
         def average(old: jax.Array, new: jax.Array) -> jax.Array:
             # Counters and the like have no mean.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 from jaxnn.arguments import missing_extra
 from jaxnn.report.figures import loss_curve, metric_curve
 from jaxnn.report.style import svg
+from jaxnn.report.templates import replace_file, template_environment
 from jaxnn.report.values import SPLITS, duration, label, lower_is_better, metric_names, number
 from jaxnn.train import EpochRecord, Observer, Run
 
@@ -77,10 +77,7 @@ class Page(Observer):
 
     def _write(self, run: Run) -> None:
         assert self.path is not None
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        part = self.path.with_suffix(".html.part")
-        part.write_text(render(run), encoding="utf-8")
-        part.replace(self.path)
+        replace_file(self.path, render(run))
         self._written_at = time.monotonic()
 
 
@@ -95,34 +92,20 @@ def render(run: Run) -> str:
     Raises:
       ImportError: matplotlib or jinja2 is not installed (`pip install "jaxnn[report]"`).
     """
-    jinja2 = _jinja2()
+    environment = template_environment()
     records = run.history.epochs
     names = ["loss", *metric_names(records)]
     figures = [loss_curve(run.history)]
     figures += [metric_curve(run.history, name) for name in names[1:]]
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
     environment.filters |= {"label": label, "number": number, "text": _text}
-    template = resources.files("jaxnn.report").joinpath("template.html").read_text("utf-8")
-    return environment.from_string(template).render(
+    return environment.get_template("template.html").render(
         title=Path(run.folder).resolve().name if run.folder else "Training run",
         facts=_facts(run),
         headlines=[line for name in names if (line := _headline(records, name))],
-        # Markup, since this text is made here: what comes from the user in it is escaped.
-        figures=[jinja2.filters.Markup(svg(figure)) for figure in figures],
+        figures=[svg(figure) for figure in figures],
         cards=_cards(run.config),
         table=_table(records),
     )
-
-
-def _jinja2() -> Any:
-    try:
-        import jinja2
-        import jinja2.filters
-    except ImportError as error:
-        raise missing_extra("the report page", "report") from error
-    return jinja2
 
 
 def _facts(run: Run) -> list[str]:
