@@ -16,6 +16,7 @@ from typing import Any
 
 import flax.linen as nn
 import jax
+import numpy as np
 import optax
 
 from jaxnn.arguments import check_positive_int
@@ -32,6 +33,7 @@ __all__ = [
     "Recipe",
     "as_maker",
     "bind",
+    "build",
     "init_variables",
     "inputs_of",
     "objective_of",
@@ -121,8 +123,42 @@ class Recipe:
         return lambda knobs: self
 
 
-MakeRecipe = Callable[[Any], Recipe]
-"""`knobs -> Recipe`: how a user declares what can vary. Called inside the trace."""
+MakeRecipe = Callable[..., Recipe]
+"""`knobs -> Recipe`: how a user declares what can vary. Called inside the trace.
+
+With a second parameter named `step` it is also told the number of steps done, so that any knob
+can be scheduled: a dropout rate, a strength, a decay.
+"""
+
+
+def build(recipe: Recipe | MakeRecipe, knobs: Any, step: jax.Array | np.integer) -> Recipe:
+    """The recipe for these knobs at this step.
+
+    Args:
+      recipe: a recipe, or `make_recipe`.
+      knobs: pytree of scalars, traced or not.
+      step: scalar int32, traced or not.
+
+    Raises:
+      TypeError: `make_recipe` returns something else.
+
+    >>> import jaxnn
+    >>> falls = jaxnn.optim.schedules.linear(0.5, 0.0, 100)
+    >>> def make_recipe(knobs, step):
+    ...     return jaxnn.Recipe(
+    ...         model=jaxnn.nn.MLP((10,), dropout_rate=falls(step)),
+    ...         loss=jaxnn.losses.softmax_cross_entropy,
+    ...         optimizer=jaxnn.optim.sgd(knobs["lr"]),
+    ...     )
+    >>> float(build(make_recipe, {"lr": 0.1}, np.int32(50)).model.dropout_rate)
+    0.25
+    """
+    maker = as_maker(recipe)
+    told = {"step": step} if "step" in inspect.signature(maker).parameters else {}
+    built = maker(knobs, **told)
+    if not isinstance(built, Recipe):
+        raise TypeError(f"make_recipe must return a Recipe, got {built!r}")
+    return built
 
 
 def as_maker(recipe: Recipe | MakeRecipe) -> MakeRecipe:

@@ -1,28 +1,67 @@
 """Penalties on the parameters, added to the loss by the training step.
 
-A regularizer is a pure function `params -> scalar`.
+A regularizer is a pure function `params -> scalar`. Which parameters count is said by a mask,
+the same one that weight decay takes; biases and norm scales are left out unless it says
+otherwise. Lecture M's advice: never L1 or L2 with Adam and its like, whose root of the second
+moment divides the penalty away; decoupled weight decay instead.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from jaxnn.arguments import check_knob
-from jaxnn.tree import Mask, mask_tree, sum_of_squares, weights_only
+from jaxnn.tree import Mask, mask_tree, sum_of_absolutes, sum_of_squares, weights_only
 
-__all__ = ["Regularizer", "l2"]
+__all__ = ["Regularizer", "elastic", "l1", "l2", "per_layer"]
 
 Regularizer = Callable[[Any], jax.Array]
 
 
-def l2(strength: float | jax.Array, *, mask: Mask = weights_only) -> Regularizer:
-    r"""L2 regularization, $\tfrac12 \lambda \lVert W \rVert_2^2$, whose gradient is $\lambda W$.
+Number = float | jax.Array
 
-    Biases and the scales of normalization layers are left out unless `mask` says otherwise.
+
+def _penalty(mask: Mask, measure: Callable[[list[jax.Array]], jax.Array]) -> Regularizer:
+    def penalty(params: Any) -> jax.Array:
+        included = jax.tree.leaves(mask_tree(mask, params))
+        leaves = zip(jax.tree.leaves(params), included, strict=True)
+        return measure([leaf for leaf, counts in leaves if counts])
+
+    return penalty
+
+
+def l1(strength: Number, *, mask: Mask = weights_only) -> Regularizer:
+    r"""L1 regularization, $\lambda \lVert W \rVert_1$, which drives weights to 0 exactly.
+
+    Its gradient is $\lambda\,\mathrm{sign}(W)$, taken as 0 at 0.
+
+    Args:
+      strength: λ, at least 0; a float or a traced scalar.
+      mask: which parameters count, see `jaxnn.tree.mask_tree`.
+
+    Returns:
+      A function of a parameter tree that returns the scalar penalty.
+
+    Raises:
+      ValueError: a concrete `strength` below 0.
+
+    >>> params = {"kernel": jnp.array([[3.0], [-4.0]]), "bias": jnp.array([5.0])}
+    >>> l1(0.1)(params).round(3)
+    Array(0.7, dtype=float32)
+
+    Source: lectures C, L, M and N.
+    """
+    check_knob("l1 strength", strength, 0)
+    return _penalty(mask, lambda weights: jnp.asarray(strength, float) * sum_of_absolutes(weights))
+
+
+def l2(strength: Number, *, mask: Mask = weights_only) -> Regularizer:
+    r"""L2 regularization, $\tfrac12 \lambda \lVert W \rVert_2^2$, whose gradient is $\lambda W$.
 
     Args:
       strength: λ, at least 0; a float or a traced scalar.
@@ -42,10 +81,79 @@ def l2(strength: float | jax.Array, *, mask: Mask = weights_only) -> Regularizer
     their λ is half of this one.)
     """
     check_knob("l2 strength", strength, 0)
+    return _penalty(
+        mask, lambda weights: 0.5 * jnp.asarray(strength, float) * sum_of_squares(weights)
+    )
 
-    def penalty(params: Any) -> jax.Array:
-        included = jax.tree.leaves(mask_tree(mask, params))
-        weights = [w for w, counts in zip(jax.tree.leaves(params), included, strict=True) if counts]
-        return 0.5 * jnp.asarray(strength, dtype=float) * sum_of_squares(weights)
 
-    return penalty
+def elastic(l1: Number, l2: Number, *, mask: Mask = weights_only) -> Regularizer:
+    r"""Elastic net, $\sum_w \lambda_1 |w| + \lambda_2 w^2$, as lecture N writes it.
+
+    There is no ½ here: `elastic(0, s)` is `l2(2 * s)`.
+
+    Args:
+      l1: λ₁, at least 0; a float or a traced scalar.
+      l2: λ₂, at least 0; a float or a traced scalar.
+      mask: which parameters count, see `jaxnn.tree.mask_tree`.
+
+    Returns:
+      A function of a parameter tree that returns the scalar penalty.
+
+    Raises:
+      ValueError: a concrete strength below 0.
+
+    >>> elastic(0.1, 0.2)({"kernel": jnp.array([[3.0], [-4.0]])}).round(3)
+    Array(5.7, dtype=float32)
+
+    Source: Zou and Hastie 2005; lecture N.
+    """
+    check_knob("elastic l1", l1, 0)
+    check_knob("elastic l2", l2, 0)
+
+    def measure(weights: list[jax.Array]) -> jax.Array:
+        absolutes = jnp.asarray(l1, float) * sum_of_absolutes(weights)
+        return absolutes + jnp.asarray(l2, float) * sum_of_squares(weights)
+
+    return _penalty(mask, measure)
+
+
+def per_layer(
+    regularizer: Callable[..., Regularizer],
+    strengths: Mapping[str, Number],
+    *,
+    mask: Mask = weights_only,
+) -> Regularizer:
+    """A strength of its own for each layer, by path; other layers have none.
+
+    Args:
+      regularizer: `l1` or `l2`, or any `(strength, mask=...) -> Regularizer`.
+      strengths: regular expressions on the path, such as "Dense_0", and their λ. A leaf
+        that several name is counted for each.
+      mask: which parameters count within a layer.
+
+    Returns:
+      A function of a parameter tree that returns the scalar penalty.
+
+    Raises:
+      ValueError: a concrete strength below 0; when it is called, a path that names no
+        parameter.
+
+    >>> params = {"Dense_0": {"kernel": jnp.ones((1, 2))}, "Dense_1": {"kernel": jnp.ones((2, 1))}}
+    >>> per_layer(l2, {"Dense_0": 0.1, "Dense_1": 0.3})(params).round(3)
+    Array(0.4, dtype=float32)
+
+    Source: lecture N.
+    """
+
+    def within(pattern: str) -> Mask:
+        def rule(params: Any) -> Any:
+            named = mask_tree(re.compile(pattern), params)
+            both = jax.tree.map(lambda a, b: a and b, named, mask_tree(mask, params))
+            if not any(jax.tree.leaves(both)):
+                raise ValueError(f"strengths must name parameters, got none for {pattern!r}")
+            return both
+
+        return rule
+
+    parts = [regularizer(strength, mask=within(path)) for path, strength in strengths.items()]
+    return lambda params: sum((part(params) for part in parts), start=jnp.zeros((), float))

@@ -11,7 +11,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-__all__ = ["Mask", "global_norm", "mask_tree", "path_name", "sum_of_squares", "weights_only"]
+__all__ = [
+    "Mask",
+    "global_norm",
+    "mask_tree",
+    "path_name",
+    "sum_of_absolutes",
+    "sum_of_squares",
+    "weights_only",
+]
 
 Mask = str | re.Pattern[str] | Callable[..., Any] | Mapping[str, Any]
 
@@ -85,19 +93,28 @@ def _rule(mask: str | re.Pattern[str] | Callable[..., Any] | None) -> Callable[.
     return lambda path, leaf: pattern.search(path) is not None
 
 
-def sum_of_squares(tree: Any) -> jax.Array:
-    r"""$\sum_i \lVert x_i \rVert^2$ over all leaves, in float32 at least.
+def _wide(tree: Any) -> list[jax.Array]:
+    # Half-precision leaves are widened before they are summed, and do not overflow.
+    leaves = [jnp.asarray(leaf) for leaf in jax.tree.leaves(tree)]
+    return [leaf.astype(jnp.promote_types(leaf.dtype, jnp.float32)) for leaf in leaves]
 
-    Half-precision leaves are widened before they are squared, and do not overflow.
+
+def sum_of_squares(tree: Any) -> jax.Array:
+    r"""$\sum_i \lVert x_i \rVert_2^2$ over all leaves, in float32 at least.
 
     >>> sum_of_squares({"a": jnp.array([3.0]), "b": jnp.array([[4.0]])})
     Array(25., dtype=float32)
     """
-    wide = (
-        jnp.asarray(leaf).astype(jnp.promote_types(leaf.dtype, jnp.float32))
-        for leaf in jax.tree.leaves(tree)
-    )
-    return sum((jnp.vdot(leaf, leaf).real for leaf in wide), start=jnp.zeros((), jnp.float32))
+    return sum((jnp.vdot(x, x).real for x in _wide(tree)), start=jnp.zeros((), jnp.float32))
+
+
+def sum_of_absolutes(tree: Any) -> jax.Array:
+    r"""$\sum_i \lVert x_i \rVert_1$ over all leaves, in float32 at least.
+
+    >>> sum_of_absolutes({"a": jnp.array([3.0]), "b": jnp.array([[-4.0]])})
+    Array(7., dtype=float32)
+    """
+    return sum((jnp.abs(x).sum() for x in _wide(tree)), start=jnp.zeros((), jnp.float32))
 
 
 def global_norm(tree: Any) -> jax.Array:

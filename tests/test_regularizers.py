@@ -1,4 +1,4 @@
-"""L2: its value and gradient, what it is of, and its strength as an axis of vmap."""
+"""Penalties: values and gradients, what they are of, and their strengths as axes of vmap."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from closeness import assert_leaves_close
 
+from jaxnn import regularizers
 from jaxnn.regularizers import l2
 
 KERNEL, CONV, BIAS, SCALE = (
@@ -83,3 +84,64 @@ def test_a_traced_strength_is_not_looked_at():
 def test_a_bad_mask_is_refused():
     with pytest.raises(TypeError, match="mask must be"):
         l2(0.1, mask=3)({"kernel": jnp.ones((2, 2))})
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.3])
+def test_l1_is_the_sum_of_absolutes_and_its_gradient_the_sign(strength):
+    rng = np.random.default_rng(1)
+    kernel = rng.normal(size=(4, 3)).astype(np.float32)
+    kernel[0, 0] = 0.0
+    params = {"kernel": kernel, "bias": np.ones(3, np.float32)}
+    value, grads = jax.value_and_grad(regularizers.l1(strength))(params)
+    np.testing.assert_allclose(value, strength * np.abs(kernel.astype(float)).sum(), rtol=1e-6)
+    np.testing.assert_allclose(grads["kernel"], strength * np.sign(kernel), rtol=1e-6)
+    np.testing.assert_array_equal(grads["bias"], 0)
+
+
+def test_elastic_net_is_as_lecture_n_writes_it():
+    rng = np.random.default_rng(2)
+    params = {"kernel": rng.normal(size=(4, 3)).astype(np.float32)}
+    w = params["kernel"].astype(float)
+    expected = 0.2 * np.abs(w).sum() + 0.7 * (w**2).sum()
+    np.testing.assert_allclose(regularizers.elastic(0.2, 0.7)(params), expected, rtol=1e-6)
+    for strength in (0.0, 0.4):
+        np.testing.assert_allclose(
+            regularizers.elastic(0, strength)(params), regularizers.l2(2 * strength)(params)
+        )
+
+
+@pytest.mark.parametrize("penalty", [regularizers.l1, regularizers.l2])
+def test_a_strength_for_each_layer(penalty):
+    params = {
+        name: {"kernel": jnp.full((2, 2), value), "bias": jnp.ones(2)}
+        for name, value in (("Dense_0", 1.0), ("Dense_1", 2.0), ("Dense_2", 3.0))
+    }
+    layered = regularizers.per_layer(penalty, {"Dense_0": 0.1, "Dense_2": 0.5})
+    alone = [penalty(s)({name: params[name]}) for name, s in (("Dense_0", 0.1), ("Dense_2", 0.5))]
+    np.testing.assert_allclose(layered(params), sum(alone), rtol=1e-6)
+    assert not jax.tree.reduce(
+        lambda found, leaf: found | bool(leaf.any()), jax.grad(layered)(params)["Dense_1"], False
+    )
+    with pytest.raises(ValueError, match="strengths must name parameters, got none for 'Dense_7'"):
+        regularizers.per_layer(penalty, {"Dense_7": 0.1})(params)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        regularizers.l1,
+        regularizers.l2,
+        lambda s: regularizers.elastic(s, 0.1),
+        lambda s: regularizers.elastic(0.1, s),
+        lambda s: regularizers.per_layer(regularizers.l2, {"a": s}),
+    ],
+    ids=["l1", "l2", "elastic l1", "elastic l2", "per layer"],
+)
+def test_every_strength_is_a_knob(build):
+    params = {"a": jnp.arange(6.0).reshape(2, 3), "b": jnp.ones((2, 2))}
+    strengths = jnp.array([0.0, 0.1, 2.0])
+    mapped = jax.vmap(lambda s: build(s)(params))(strengths)
+    np.testing.assert_allclose(mapped, [build(s)(params) for s in strengths], rtol=1e-6)
+    assert len(set(np.asarray(mapped).tolist())) == 3
+    with pytest.raises(ValueError, match=r"must be in \[0, inf\), got -0.1"):
+        build(-0.1)

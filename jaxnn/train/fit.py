@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from jaxnn.arguments import check_positive_int
-from jaxnn.recipe import MakeRecipe, Recipe
+from jaxnn.recipe import MakeRecipe, Recipe, build
 from jaxnn.train.control import finish
 from jaxnn.train.folder import RunFolder, find_folder
 from jaxnn.train.history import EpochRecord, History
@@ -177,7 +177,7 @@ def _records(loop: Loop, total: int, keeper: Keeper, interrupt: Interrupt) -> It
 def _handed_back(make_recipe: MakeRecipe | None, state: Any) -> Any:
     if make_recipe is None or not isinstance(state, TrainState):
         return state
-    return finish(make_recipe(state.knobs), state)
+    return finish(build(make_recipe, state.knobs, state.step), state)
 
 
 def _open(files: RunFolder, run: Run, *, resuming: bool) -> int:

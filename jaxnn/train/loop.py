@@ -21,7 +21,7 @@ import numpy as np
 from jaxnn.data.batches import epoch_order, in_order, size, steps_in, take
 from jaxnn.metrics import Pair, as_pairs, ratio
 from jaxnn.optim import last_rate
-from jaxnn.recipe import MakeRecipe
+from jaxnn.recipe import MakeRecipe, build
 from jaxnn.train.control import control
 from jaxnn.train.history import EpochRecord
 from jaxnn.train.protocols import Probe, StepTrace
@@ -148,7 +148,7 @@ def end_epoch(program: Program, state: Any, tally: Tally, val: Any) -> tuple[Any
         pairs = _evaluate(program.make_recipe, program.eval_batch_size, state, val)
         values |= {f"val/{name}": ratio(pair) for name, pair in pairs.items()}
     if program.make_recipe is not None and isinstance(state, TrainState):
-        recipe = program.make_recipe(state.knobs)
+        recipe = build(program.make_recipe, state.knobs, state.step)
         rate = last_rate(state.opt_state)
         values["learning_rate" if rate is not None else "rate_scale"] = (
             rate if rate is not None else state.control.scale

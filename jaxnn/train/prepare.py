@@ -22,7 +22,7 @@ from jaxnn.data.validate import check_batch, check_batch_size, check_same_layout
 from jaxnn.describe import describe
 from jaxnn.keys import as_key
 from jaxnn.losses import check_targets
-from jaxnn.recipe import MakeRecipe, Recipe, as_maker, inputs_of
+from jaxnn.recipe import MakeRecipe, Recipe, as_maker, build, inputs_of
 from jaxnn.train.devices import device_names
 from jaxnn.train.loop import Program, Step, end_epoch, start_epoch, train_chunk
 from jaxnn.train.protocols import Probe
@@ -78,10 +78,8 @@ def prepare(
     if make_recipe is not None:
         knobs = _knobs(recipe, knobs, state)
         # Built from plain numbers, so that every factory checks the range of what it is given.
-        concrete = make_recipe(jax.tree.map(lambda knob: np.asarray(knob)[()], knobs))
-        if not isinstance(concrete, Recipe):
-            raise TypeError(f"make_recipe must return a Recipe, got {concrete!r}")
-        description = describe(concrete)
+        numbers = jax.tree.map(lambda knob: np.asarray(knob)[()], knobs)
+        description = describe(build(make_recipe, numbers, np.int32(0)))
         state = _start(make_recipe, key, train, knobs, state)
         for name, part in (("train", train), ("val", val)):
             if part is not None and isinstance(state, TrainState):
@@ -128,7 +126,8 @@ def _start(make_recipe: MakeRecipe, key: jax.Array, train: Any, knobs: Any, stat
 
 @partial(jax.jit, static_argnums=0)
 def _init_memory(make_recipe: MakeRecipe, state: TrainState) -> tuple[Any, ...]:
-    return tuple(controller.init(state) for controller in make_recipe(state.knobs).controllers)
+    recipe = build(make_recipe, state.knobs, state.step)
+    return tuple(controller.init(state) for controller in recipe.controllers)
 
 
 @partial(jax.jit, static_argnums=0)
@@ -199,7 +198,7 @@ def check_labels(make_recipe: MakeRecipe, state: TrainState, name: str, data: An
     Raises:
       ValueError, TypeError: what the loss's check of targets says.
     """
-    loss = make_recipe(state.knobs).loss
+    loss = build(make_recipe, state.knobs, state.step).loss
     if loss is None or not isinstance(data, Mapping):
         return
     inputs_of(data)

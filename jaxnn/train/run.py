@@ -15,7 +15,7 @@ import numpy as np
 from jaxnn.arguments import check_positive_int
 from jaxnn.data.batches import in_order, steps_in, take
 from jaxnn.data.validate import check_batch
-from jaxnn.recipe import MakeRecipe, Recipe, as_maker
+from jaxnn.recipe import MakeRecipe, Recipe, as_maker, build
 from jaxnn.train.control import finish
 from jaxnn.train.folder import RunFolder
 from jaxnn.train.history import History
@@ -141,7 +141,8 @@ def load(folder: str | os.PathLike[str], recipe: Recipe | MakeRecipe) -> Run:
 def _finished_state(make_recipe: MakeRecipe, knobs: Any, batch: Any) -> TrainState:
     """The state of a run that has ended, for its structure alone."""
     knobs = jax.tree.map(lambda knob: jnp.asarray(knob, float), knobs)
-    return finish(make_recipe(knobs), init_state(make_recipe, 0, batch, knobs))
+    state = init_state(make_recipe, 0, batch, knobs)
+    return finish(build(make_recipe, knobs, state.step), state)
 
 
 @partial(jax.jit, static_argnums=(0, 1))

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from flax import struct
 
 from jaxnn.keys import as_key
-from jaxnn.recipe import MakeRecipe, Recipe, as_maker, init_variables
+from jaxnn.recipe import MakeRecipe, Recipe, build, init_variables
 
 __all__ = ["Control", "Skips", "TrainState", "fresh_control", "init_state"]
 
@@ -86,7 +86,7 @@ def init_state(recipe: Recipe | MakeRecipe, key: Any, batch: Any, knobs: Any = N
     (4, 3)
     """
     knobs = {} if knobs is None else knobs
-    built = as_maker(recipe)(knobs)
+    built = build(recipe, knobs, jnp.zeros((), jnp.int32))
     assert built.optimizer is not None  # refused by Recipe
     key = as_key(key)
     params, model_state = init_variables(built, key, batch)

@@ -14,7 +14,7 @@ import optax
 from jaxnn.keys import Keys, stream
 from jaxnn.metrics import Pair, as_pairs
 from jaxnn.optim import lookahead_params, takes_rate_scale
-from jaxnn.recipe import MakeRecipe, Recipe, as_maker, bind, objective_of
+from jaxnn.recipe import MakeRecipe, Recipe, bind, build, objective_of
 from jaxnn.train.gradient import gradient
 from jaxnn.train.protocols import StepTrace
 from jaxnn.train.skipping import skip_nonfinite
@@ -62,7 +62,7 @@ def traced_step(
     recipe: Recipe | MakeRecipe, state: TrainState, batch: Any, accumulate: int = 1
 ) -> tuple[TrainState, dict[str, Pair], StepTrace]:
     """`train_step`, with what it computed on its way, for probes."""
-    built = as_maker(recipe)(state.knobs)
+    built = build(recipe, state.knobs, state.step)
     if built.augmentation is not None:
         batch = built.augmentation(Keys(state.key, state.step)("augmentation"), batch)
     # Where an optimizer looks ahead, the point; else the parameters themselves.
@@ -112,7 +112,7 @@ def eval_step(
     Returns:
       Metrics as (sum, count) pairs, "loss" among them.
     """
-    built = as_maker(recipe)(state.knobs)
+    built = build(recipe, state.knobs, state.step)
     keys = Keys(stream(state.key, "evaluation"), jnp.asarray(index, jnp.int32))
     params, model_state = _evaluated(built, state)
     pair, _, metrics = objective_of(built)(
@@ -132,7 +132,7 @@ def predict_step(recipe: Recipe | MakeRecipe, state: TrainState, inputs: Any) ->
     Returns:
       The outputs.
     """
-    built = as_maker(recipe)(state.knobs)
+    built = build(recipe, state.knobs, state.step)
     keys = Keys(stream(state.key, "prediction"), jnp.zeros((), jnp.int32))
     outputs, _ = bind(built, train=False)(*_evaluated(built, state), inputs, keys)
     return outputs
