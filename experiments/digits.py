@@ -137,5 +137,5 @@ if __name__ == "__main__":
         main(tyro.cli(Config, description=__doc__))
     except KeyboardInterrupt:
         sys.exit(130)
-    except ValueError as error:
+    except (ValueError, ImportError) as error:
         sys.exit(f"error: {error}")

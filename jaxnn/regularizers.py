@@ -26,13 +26,9 @@ Regularizer = Callable[[Any], jax.Array]
 Number = float | jax.Array
 
 
-def _penalty(mask: Mask, measure: Callable[[list[jax.Array]], jax.Array]) -> Regularizer:
-    def penalty(params: Any) -> jax.Array:
-        included = jax.tree.leaves(mask_tree(mask, params))
-        leaves = zip(jax.tree.leaves(params), included, strict=True)
-        return measure([leaf for leaf, counts in leaves if counts])
-
-    return penalty
+def _counted(mask: Mask, params: Any) -> list[jax.Array]:
+    included = jax.tree.leaves(mask_tree(mask, params))
+    return [leaf for leaf, counts in zip(jax.tree.leaves(params), included, strict=True) if counts]
 
 
 def l1(strength: Number, *, mask: Mask = weights_only) -> Regularizer:
@@ -57,7 +53,7 @@ def l1(strength: Number, *, mask: Mask = weights_only) -> Regularizer:
     Source: lectures C, L, M and N.
     """
     check_knob("l1 strength", strength, 0)
-    return _penalty(mask, lambda weights: jnp.asarray(strength, float) * sum_of_absolutes(weights))
+    return lambda params: jnp.asarray(strength, float) * sum_of_absolutes(_counted(mask, params))
 
 
 def l2(strength: Number, *, mask: Mask = weights_only) -> Regularizer:
@@ -81,8 +77,8 @@ def l2(strength: Number, *, mask: Mask = weights_only) -> Regularizer:
     their λ is half of this one.)
     """
     check_knob("l2 strength", strength, 0)
-    return _penalty(
-        mask, lambda weights: 0.5 * jnp.asarray(strength, float) * sum_of_squares(weights)
+    return lambda params: (
+        0.5 * jnp.asarray(strength, float) * sum_of_squares(_counted(mask, params))
     )
 
 
@@ -110,11 +106,12 @@ def elastic(l1: Number, l2: Number, *, mask: Mask = weights_only) -> Regularizer
     check_knob("elastic l1", l1, 0)
     check_knob("elastic l2", l2, 0)
 
-    def measure(weights: list[jax.Array]) -> jax.Array:
+    def penalty(params: Any) -> jax.Array:
+        weights = _counted(mask, params)
         absolutes = jnp.asarray(l1, float) * sum_of_absolutes(weights)
         return absolutes + jnp.asarray(l2, float) * sum_of_squares(weights)
 
-    return _penalty(mask, measure)
+    return penalty
 
 
 def per_layer(

@@ -65,7 +65,9 @@ def main(config: Config) -> dict[str, tuple[float, float, float]]:
     columns = config.parameters // config.leaves // 50
     keys = jax.random.split(jax.random.key(0), config.leaves)
     params = {f"{i:03d}": jax.random.normal(key, (50, columns)) for i, key in enumerate(keys)}
-    print(f"{'optimizer':30} {'ms':>7} {'ratio':>6}  spread        {'A/A':>6}  spread        memory")
+    print(
+        f"{'optimizer':30} {'ms':>7} {'ratio':>6}  {'spread':13} {'A/A':>6}  spread        memory"
+    )
     results = {}
     for name, (ours, theirs) in TWINS.items():
         if config.only in name:

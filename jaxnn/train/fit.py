@@ -124,7 +124,10 @@ def fit(
         "settings": None if settings is None else dict(settings),
     }
     run = Run(prepared.state, History(), config, None, prepared.program.make_recipe)
-    done = 0 if files is None else _open(files, run, resuming=resume is not None)
+    done = 0
+    if files is not None:
+        run.folder = files.path
+        done = _restore(files, run) if resume is not None else 0
     loop = Loop(
         prepared.program,
         run.state,
@@ -139,6 +142,8 @@ def fit(
         for observer in company:
             observer.on_start(run)
             stack.callback(observer.on_end, run)
+        if files is not None:  # not before every observer has agreed to begin
+            files.begin(config, run.history)
         for record in _records(loop, total, keeper, interrupt):
             run.history.epochs.append(record)
             if files is not None:
@@ -180,20 +185,17 @@ def _handed_back(make_recipe: MakeRecipe | None, state: Any) -> Any:
     return finish(build(make_recipe, state.knobs, state.step), state)
 
 
-def _open(files: RunFolder, run: Run, *, resuming: bool) -> int:
-    """Begin the folder, or put the run where its folder left it; the epochs done."""
+def _restore(files: RunFolder, run: Run) -> int:
+    """Put the run where its folder left it; the epochs done."""
+    files.require_same_run(run.config)
+    kept = files.restore_checkpoint(run.state)
     done = 0
-    if resuming:
-        files.require_same_run(run.config)
-        kept = files.restore_checkpoint(run.state)
-        if kept is not None:
-            run.state, done = kept
-        if done > run.config["epochs"]:
-            raise ValueError(
-                f"epochs must be at least the {done} that {files.path} has done, "
-                f"got {run.config['epochs']}"
-            )
-        run.history = files.history(until=done)
-    run.folder = files.path
-    files.begin(run.config, run.history)
+    if kept is not None:
+        run.state, done = kept
+    if done > run.config["epochs"]:
+        raise ValueError(
+            f"epochs must be at least the {done} that {files.path} has done, "
+            f"got {run.config['epochs']}"
+        )
+    run.history = files.history(until=done)
     return done

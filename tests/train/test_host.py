@@ -116,6 +116,26 @@ def test_observers_see_the_run_and_end_with_it_whatever_happens(tiny, recipe):
     assert seen == [("start", 0, 2), ("epoch", 1), ("end", 1)]
 
 
+def test_an_observer_that_refuses_to_begin_leaves_no_folder(tiny, recipe, tmp_path):
+    class Unwilling(jaxnn.train.Observer):
+        def on_start(self, run):
+            assert run.folder == tmp_path / "run"
+            raise ImportError("something is missing")
+
+    for _ in range(2):  # so that a second try is not refused for what the first left behind
+        with pytest.raises(ImportError, match="something is missing"):
+            jaxnn.fit(
+                recipe,
+                tiny,
+                epochs=2,
+                batch_size=32,
+                key=0,
+                folder=tmp_path / "run",
+                observers=[Unwilling()],
+            )
+    assert not (tmp_path / "run").exists()
+
+
 def test_disable_jit_gives_the_same_run(tiny, recipe):
     compiled = jaxnn.fit(recipe, tiny, epochs=2, batch_size=32, key=0)
     with jax.disable_jit():

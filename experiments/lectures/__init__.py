@@ -1,0 +1,1 @@
+"""The lectures' own programs: each runs as `python -m experiments.lectures.NAME`."""

@@ -1,0 +1,277 @@
+"""The paths of all optimizers through a narrow valley, a saddle and Rosenbrock's function.
+
+    python -m experiments.lectures.optimizer_paths
+
+Each optimizer of jaxnn.optim descends on three surfaces of two variables, from two starts
+each, at thirteen rates from 1e-4 to 1. That is one compiled program: within it an optimizer
+is mapped over surfaces, starts and rates, and scanned over steps. For the pictures, each
+optimizer has on each surface the rate at which it ends lowest, or where several end below
+1e-6, the lowest of these rates; so they show the optimizer and not our guess of a rate, nor
+the luck of a last step.
+
+Cost: about 5 seconds on two CPU cores, half of it compilation, half drawing.
+Expected (the higher of the two last losses): in the valley, gradient descent ends at 4e-4,
+momentum at 3e-9, Nesterov at 1e-11, AdaGrad below 1e-20, Adam at 1e-8, and RMSProp, whose
+steps do not shrink, at 3e-3. At the saddle all end below 1e-6. On Rosenbrock's function
+gradient descent ends at 2.0 and AdaGrad at 1.7, momentum at 0.12, Nesterov at 0.05, Adam at
+0.014, and RMSProp with momentum at 0.003. The two forms of momentum draw the same path, since
+the rate is constant.
+
+Source: lecture C, "Challenge 1: Narrow Valleys", "Challenge 2: Saddle Points"; lecture M,
+"Observation: Loss functions often resemble elongated bowls".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from experiments.lectures import drawing
+from jaxnn import optim
+from jaxnn.report import write_album
+
+Surface = Callable[[jax.Array], jax.Array]
+"""The loss at a point (2,), a scalar whose minimum is 0."""
+
+
+def valley(point: jax.Array) -> jax.Array:
+    """An elongated bowl: fifty times as steep across as along."""
+    x, y = point
+    return 0.5 * (x**2 + 50 * y**2)
+
+
+def saddle(point: jax.Array) -> jax.Array:
+    """Up and down along x, down to two minima along y; the saddle is at the origin."""
+    x, y = point
+    return 0.5 * x**2 + 0.25 * (y**2 - 1) ** 2
+
+
+def rosenbrock(point: jax.Array) -> jax.Array:
+    """A bent valley with a flat floor."""
+    x, y = point
+    return (1 - x) ** 2 + 100 * (y - x**2) ** 2
+
+
+class Scene(NamedTuple):
+    """A surface with what is drawn of it."""
+
+    title: str
+    loss: Surface
+    starts: tuple[tuple[float, float], tuple[float, float]]
+    minima: tuple[tuple[float, float], ...]
+    window: tuple[float, float, float, float]  # x from, to; y from, to
+    levels: tuple[float, ...]  # of the contours
+    text: str
+
+
+SCENES = {
+    "valley": Scene(
+        "Narrow valley",
+        valley,
+        starts=((-2.2, 0.55), (1.6, -0.7)),
+        minima=((0.0, 0.0),),
+        window=(-2.6, 2.6, -1.0, 1.0),
+        levels=(0.05, 0.3, 1, 2.5, 5, 9, 15),
+        text="f = ½(x² + 50y²). Steep across and flat along: a rate that is safe across is slow "
+        "along. A velocity adds up what the gradients agree on, and cancels what they do not; "
+        "a rate of its own for each coordinate makes the bowl round.",
+    ),
+    "saddle": Scene(
+        "Saddle point",
+        saddle,
+        starts=((-1.6, 0.01), (1.3, -0.2)),
+        minima=((0.0, 1.0), (0.0, -1.0)),
+        window=(-2.0, 2.0, -1.6, 1.6),
+        levels=(0.03, 0.1, 0.2, 0.35, 0.6, 1, 1.6),
+        text="f = ½x² + ¼(y² − 1)². The gradient leads to the saddle at the origin first, where "
+        "it all but vanishes; the first start is only 0.01 beside the ridge. What divides by "
+        "the size of past gradients leaves the ridge at once.",
+    ),
+    "rosenbrock": Scene(
+        "Rosenbrock's function",
+        rosenbrock,
+        starts=((-1.2, 1.0), (0.2, 2.2)),
+        minima=((1.0, 1.0),),
+        window=(-1.9, 1.9, -0.7, 2.7),
+        levels=(3, 12, 40, 110, 250, 500, 900),
+        text="f = (1 − x)² + 100(y − x²)². The floor of the bent valley is so flat that finding "
+        "it is easy, and following it is not. AdamW ends beside the minimum, since its decay "
+        "pulls towards the origin.",
+    ),
+}
+
+OPTIMIZERS: dict[str, Callable[[Any], optax.GradientTransformation]] = {
+    "sgd": optim.sgd,
+    "momentum": optim.momentum,
+    "momentum, rate inside": partial(optim.momentum, rate_in_velocity=True),
+    "nesterov, lookahead": optim.nesterov,
+    "nesterov, current": partial(optim.nesterov, form="current"),
+    "adagrad": partial(optim.adagrad, initial_accumulator_value=0.0),
+    "rmsprop": optim.rmsprop,
+    "rmsprop, centered": partial(optim.rmsprop, centered=True),
+    "rmsprop, momentum": partial(optim.rmsprop, momentum=0.9),
+    "adam": optim.adam,
+    "adam, uncorrected": partial(optim.adam, bias_correction=False),
+    "amsgrad": partial(optim.adam, amsgrad="raw"),
+    "nadam": optim.nadam,
+    # The point is one vector, so the usual mask would take it for a bias.
+    "adamw": partial(optim.adamw, weight_decay=1e-2, mask="all"),
+}
+
+FAMILIES = {
+    "gradient and velocity": tuple(OPTIMIZERS)[:5],
+    "AdaGrad and RMSProp": tuple(OPTIMIZERS)[5:9],
+    "Adam": tuple(OPTIMIZERS)[9:],
+}
+
+
+ARRIVED = 1e-6
+"""A loss from which on it does not matter which path ends lower."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Draw the path of every optimizer on three surfaces."""
+
+    steps: int = 200
+    """Updates of each path, at least 1."""
+    rates: int = 13
+    """How many learning rates each optimizer is tried at, evenly on a log scale."""
+    lowest_rate: float = 1e-4
+    """The lowest of them, above 0."""
+    highest_rate: float = 1.0
+    """The highest of them."""
+    page: Path = Path("runs/lectures/optimizer_paths.html")
+    """Where the pictures are written, as one HTML file."""
+
+
+class Paths(NamedTuple):
+    """Of one optimizer: axes are surface, start, rate, step and, of points, coordinate."""
+
+    points: Any  # (surfaces, starts, rates, steps + 1, 2)
+    losses: Any  # (surfaces, starts, rates, steps + 1)
+
+
+class Chosen(NamedTuple):
+    """Of one optimizer on one surface, at the rate that is drawn."""
+
+    rate: float
+    points: np.ndarray  # (starts, steps + 1, 2)
+    losses: np.ndarray  # (starts, steps + 1)
+
+
+def descend(
+    make: Callable[[Any], optax.GradientTransformation],
+    steps: int,
+    surface: jax.Array,
+    start: jax.Array,
+    rate: jax.Array,
+) -> tuple[jax.Array, jax.Array]:
+    """One path: its points and losses, the start included. All arguments may be traced."""
+    tx = make(rate)
+    losses = [scene.loss for scene in SCENES.values()]
+
+    def gradient(point: jax.Array) -> jax.Array:
+        # Choosing among gradients, and not the gradient of a choice: where all surfaces are
+        # computed under vmap, an overflow on one would reach the others as 0 · inf.
+        return jax.lax.switch(surface, [jax.grad(loss) for loss in losses], point)
+
+    def step(carry: tuple[jax.Array, Any], _: None) -> tuple[tuple[jax.Array, Any], jax.Array]:
+        point, state = carry
+        grads = gradient(optim.lookahead_params(point, state))
+        updates, state = tx.update(grads, state, point)
+        point = optax.apply_updates(point, updates)
+        return (point, state), point
+
+    _, points = jax.lax.scan(step, (start, tx.init(start)), None, length=steps)
+    points = jnp.concatenate([start[None], points])
+    return points, jax.vmap(lambda point: jax.lax.switch(surface, losses, point))(points)
+
+
+@partial(jax.jit, static_argnums=0)
+def all_paths(steps: int, starts: jax.Array, rates: jax.Array) -> dict[str, Paths]:
+    """Every optimizer on every surface, from every start, at every rate: one program.
+
+    Args:
+      steps: static.
+      starts: (surfaces, starts, 2), in the order of `SCENES`.
+      rates: (rates,).
+    """
+    surfaces = jnp.arange(len(SCENES))
+
+    def paths(make: Callable[[Any], optax.GradientTransformation]) -> Paths:
+        one = partial(descend, make, steps)
+        over_rates = jax.vmap(one, (None, None, 0))
+        over_starts = jax.vmap(over_rates, (None, 0, None))
+        return Paths(*jax.vmap(over_starts, (0, 0, None))(surfaces, starts, rates))
+
+    return {name: paths(make) for name, make in OPTIMIZERS.items()}
+
+
+def choose(paths: Paths, rates: np.ndarray) -> dict[str, Chosen]:
+    """For each surface the rate to draw, see above; a path counts by its last loss.
+
+    The loss of a rate is the sum over the starts. All that are below 1e-6 have arrived alike.
+    """
+    chosen = {}
+    for surface, points, losses in zip(SCENES, paths.points, paths.losses, strict=True):
+        last = np.maximum(losses[:, :, -1].sum(axis=0), ARRIVED)
+        place = int(np.argmin(np.where(np.isfinite(last), last, np.inf)))  # the first of equals
+        chosen[surface] = Chosen(float(rates[place]), points[:, place], losses[:, place])
+    return chosen
+
+
+def main(config: Config) -> dict[str, dict[str, Chosen]]:
+    """Compute all paths and draw the best; the paths drawn, by optimizer and surface."""
+    rates = np.geomspace(config.lowest_rate, config.highest_rate, config.rates)
+    starts = np.array([scene.starts for scene in SCENES.values()])
+    found = jax.device_get(all_paths(config.steps, jnp.asarray(starts), jnp.asarray(rates)))
+    # A compiled program hands its dict back sorted; the order here is that of the table.
+    chosen = {name: choose(found[name], rates) for name in OPTIMIZERS}
+
+    print(f"{'last loss (rate)':24}" + "".join(f"{scene.title:>26}" for scene in SCENES.values()))
+    for name, by_surface in chosen.items():
+        cells = [f"{c.losses[:, -1].max():.1e} ({c.rate:.2g})" for c in by_surface.values()]
+        print(f"{name:24}" + "".join(f"{cell:>26}" for cell in cells))
+    print(f"page  {draw(chosen, config)}")
+    return chosen
+
+
+def draw(chosen: dict[str, dict[str, Chosen]], config: Config) -> Path:
+    """The page."""
+    how = (
+        f"Each of the {len(OPTIMIZERS)} optimizers takes {config.steps} steps from two starts, "
+        f"at {config.rates} rates from {config.lowest_rate:g} to {config.highest_rate:g}, on "
+        "every surface; all of it is one compiled program. Drawn is, for each optimizer, the "
+        f"rate at which it ends lowest or, where several end below {ARRIVED:g}, the lowest of "
+        "these; it stands above the picture, with the higher of the two last losses. The "
+        "curves below show the loss from the first start, down to 1e-12."
+    )
+    sections = [("How to read this", how, [])]
+    for name, scene in SCENES.items():
+        by_optimizer = {optimizer: found[name] for optimizer, found in chosen.items()}
+        figures = [
+            drawing.path_panels(scene, by_optimizer, every=max(config.steps // 20, 1)),
+            drawing.loss_panels(scene, by_optimizer, FAMILIES),
+        ]
+        sections.append((scene.title, scene.text, figures))
+    return write_album(config.page, "Paths of the optimizers", sections)
+
+
+if __name__ == "__main__":
+    import sys
+
+    import tyro
+
+    try:
+        main(tyro.cli(Config, description=__doc__))
+    except ValueError as error:
+        sys.exit(f"error: {error}")
