@@ -2,11 +2,42 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
 import jax
 import pytest
 
 jax.config.update("jax_num_cpu_devices", 8)
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+def _cache(run: str) -> Path:
+    return Path(tempfile.gettempdir()) / f"jaxnn-tests-{run}"
+
+
+def pytest_configure(config):
+    # Half of a test run is compilation, much of it of the same small programs: the workers of
+    # one run share what they compile.
+    if run := os.environ.get("PYTEST_XDIST_TESTRUNUID"):
+        jax.config.update("jax_compilation_cache_dir", str(_cache(run)))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+RUNS = set()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodeready(node):
+    RUNS.add(node.workerinput["testrunuid"])
+
+
+def pytest_unconfigure():
+    for run in RUNS:  # known to the one process that outlives the workers
+        shutil.rmtree(_cache(run), ignore_errors=True)
 
 
 @pytest.fixture(scope="session", autouse=True)
