@@ -139,7 +139,7 @@ def test_a_step_maps_over_every_knob(tiny, maker, knobs):
     """The first row of the contract that every knob is an array."""
     batch = jax.tree.map(lambda leaf: leaf[:32], tiny.train)
     grid = {name: jnp.linspace(0.1 * value, 1.2 * value, 5) for name, value in knobs.items()}
-    state = init_state(maker, 0, batch, jax.tree.map(jnp.asarray, knobs))
+    state = jax.jit(partial(init_state, maker, 0))(batch, jax.tree.map(jnp.asarray, knobs))
     step = jax.jit(partial(train_step, maker))
 
     def after_two_steps(knobs):
@@ -149,7 +149,7 @@ def test_a_step_maps_over_every_knob(tiny, maker, knobs):
 
     for name in knobs:
         varied = {**jax.tree.map(lambda knob: jnp.full(5, knob), knobs), name: grid[name]}
-        mapped = jax.vmap(after_two_steps)(varied)
+        mapped = jax.jit(jax.vmap(after_two_steps))(varied)
         looped = [
             after_two_steps(jax.tree.map(lambda leaf, i=i: leaf[i], varied)) for i in range(5)
         ]

@@ -137,9 +137,9 @@ def test_an_observer_that_refuses_to_begin_leaves_no_folder(tiny, recipe, tmp_pa
 
 
 def test_disable_jit_gives_the_same_run(tiny, recipe):
-    compiled = jaxnn.fit(recipe, tiny, epochs=2, batch_size=32, key=0)
+    compiled = jaxnn.fit(recipe, tiny, epochs=1, batch_size=32, key=0)
     with jax.disable_jit():
-        plain = jaxnn.fit(recipe, tiny, epochs=2, batch_size=32, key=0)
+        plain = jaxnn.fit(recipe, tiny, epochs=1, batch_size=32, key=0)
     np.testing.assert_allclose(
         compiled.history.step_series("loss"), plain.history.step_series("loss"), rtol=1e-5
     )

@@ -28,8 +28,9 @@ def recipe():
     )
 
 
-def masks(params, key, step):
-    """The kept units of each hidden layer, read off a network whose units are all 1."""
+@jax.jit
+def draw(params, key, step):
+    """What each dropout layer makes of a network whose units are all 1."""
     ones = jax.tree_util.tree_map_with_path(
         lambda path, leaf: jnp.full_like(leaf, "bias" in str(path)), params
     )
@@ -42,7 +43,12 @@ def masks(params, key, step):
         mutable="intermediates",
     )
     layers = captured["intermediates"]
-    return [np.asarray(layers[f"Dropout_{i}"]["__call__"][0]) > 0 for i in range(2)]
+    return [layers[f"Dropout_{i}"]["__call__"][0] for i in range(2)]
+
+
+def masks(params, key, step):
+    """The kept units of each hidden layer."""
+    return [np.asarray(outputs) > 0 for outputs in draw(params, key, step)]
 
 
 def numpy_step(weights, biases, m, v, t, x, labels, kept):
