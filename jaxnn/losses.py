@@ -160,5 +160,6 @@ def squared_error(predictions: jax.Array, targets: jax.Array) -> jax.Array:
             f"targets must have the shape of the predictions, {predictions.shape}, "
             f"got {targets.shape}"
         )
-    squares = jnp.square(predictions - targets)
+    wide = jnp.promote_types(jnp.result_type(predictions, targets), jnp.float32)
+    squares = jnp.square(predictions.astype(wide) - targets.astype(wide))
     return squares.reshape(squares.shape[0], -1).mean(axis=1)

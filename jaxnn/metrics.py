@@ -35,6 +35,8 @@ def weighted(values: jax.Array, weight: jax.Array | None = None) -> Pair:
     >>> weighted(jnp.array([1.0, 2.0, 5.0]), jnp.array([1.0, 1.0, 0.0]))
     (Array(3., dtype=float32), Array(2., dtype=float32))
     """
+    # Sums and counts in float32 at least: bfloat16 cannot count to 359, nor float16 to 70,000.
+    values = values.astype(jnp.promote_types(values.dtype, jnp.float32))
     if weight is None:
         return values.sum(), jnp.asarray(values.size, values.dtype)
     if values.shape[: weight.ndim] != weight.shape:

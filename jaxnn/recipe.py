@@ -114,6 +114,8 @@ class Recipe:
                 "optimizer must be an Optax transformation (init, update), such as "
                 f"jaxnn.optim.adam(1e-3), got {self.optimizer!r}"
             )
+        if not isinstance(self.controllers, (tuple, list)):
+            raise TypeError(f"controllers must be a tuple of them, got {self.controllers!r}")
         if self.skip_nonfinite is not None:
             check_positive_int("skip_nonfinite", self.skip_nonfinite)
 

@@ -52,6 +52,8 @@ class MLP(nn.Module):
     param_dtype: Any = float
 
     def __post_init__(self) -> None:
+        if not isinstance(self.widths, Sequence):
+            raise TypeError(f"widths must be a sequence of integers, got {self.widths!r}")
         if not self.widths:
             raise ValueError("widths must name at least the number of outputs, got none")
         for width in self.widths:

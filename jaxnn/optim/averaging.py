@@ -23,8 +23,16 @@ class ParameterAverage:
     evaluate: bool
 
     def init(self, tree: Any) -> Any:
-        """The average before the first update: the tree itself."""
-        return tree
+        """The average before the first update: the tree itself, in float32 at least.
+
+        In bfloat16 a decay of 0.999 is 1, and the average would never move.
+        """
+
+        def widened(leaf: jax.Array) -> jax.Array:
+            inexact = jnp.issubdtype(leaf.dtype, jnp.inexact)
+            return leaf.astype(jnp.promote_types(leaf.dtype, jnp.float32)) if inexact else leaf
+
+        return jax.tree.map(widened, tree)
 
     def update(self, averaged: Any, tree: Any, count: jax.Array) -> Any:
         """The average after update number `count`, counted from 0."""

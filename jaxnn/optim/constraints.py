@@ -159,7 +159,8 @@ def max_norm(c: Knob, *, mask: Mask | None = weights_only) -> optax.GradientTran
         norm = jnp.sqrt(jnp.sum(new**2, axes, keepdims=True))
         # The update is a difference, and p + (target - p) rounds: stay that much inside.
         size = jnp.maximum(jnp.sqrt(jnp.sum(old**2, axes, keepdims=True)), norm)
-        inside = jnp.maximum(radius - 2 * float(jnp.finfo(p.dtype).eps) * size, 0)
+        # (A bfloat16 unit over 30 times too long cannot get there in one update.)
+        inside = jnp.maximum(radius - 2 * float(jnp.finfo(p.dtype).eps) * size, radius / 2)
         projected = new * (inside / jnp.where(norm > 0, norm, 1)) - old
         return jnp.where(norm > inside, projected.astype(u.dtype), u)
 

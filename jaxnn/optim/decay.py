@@ -16,6 +16,7 @@ import optax
 from jaxnn.optim.rate import (
     Knob,
     check_scheduled,
+    count_rates,
     last_rate,
     next_count,
     transformation,
@@ -160,7 +161,8 @@ def with_weight_decay(
 
     Args:
       optimizer: one of jaxnn's, or any other where the decay is not scaled.
-      rate: λ, at least 0; a float, a traced scalar or a schedule.
+      rate: λ, at least 0, and at most 1 where it is not scaled; a float, a traced scalar or
+        a schedule.
       mask: what is decayed, see `jaxnn.tree.mask_tree`.
       scaled_by_learning_rate: whether λ is multiplied by the learning rate.
 
@@ -169,7 +171,7 @@ def with_weight_decay(
 
     Raises:
       ValueError: a concrete rate below 0; a scaled decay around an optimizer that does not
-        tell its learning rate.
+        tell its learning rate, or has several.
 
     >>> from jaxnn.optim import momentum
     >>> tx = with_weight_decay(momentum(0.1, rate_in_velocity=True), 0.5)
@@ -179,11 +181,16 @@ def with_weight_decay(
 
     Source: Loshchilov and Hutter 2019; lectures L and M.
     """
-    check_scheduled("weight_decay rate", rate, 0)
+    check_scheduled("weight_decay rate", rate, 0, *(() if scaled_by_learning_rate else (1,)))
     optimizer = optax.with_extra_args_support(optimizer)
 
     def init(params: optax.Params) -> DecayedState:
         inner = optimizer.init(params)
+        if scaled_by_learning_rate and count_rates(inner) > 1:
+            raise ValueError(
+                "optimizer must have one learning rate for a decay that is scaled by it; with "
+                f"groups put the decay inside each, got {count_rates(inner)} rates"
+            )
         if scaled_by_learning_rate and last_rate(inner) is None:
             raise ValueError(
                 "optimizer must tell its learning rate, as those of jaxnn.optim do, for a decay "

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import optax
 
+from jaxnn.optim.rate import following
 from jaxnn.tree import Mask, mask_tree
 
 __all__ = ["by_path", "freeze"]
@@ -50,10 +51,9 @@ def by_path(
             )
         return found
 
-    optimizers = {number: optimizer for number, (_, optimizer) in enumerate(rules)}
-    return optax.with_extra_args_support(
-        optax.multi_transform({**optimizers, rest: otherwise}, labels)
-    )
+    # Each follows the controllers' scale, also an optimizer of Optax beside ours.
+    groups = [following(optimizer) for optimizer in (*(tx for _, tx in rules), otherwise)]
+    return optax.with_extra_args_support(optax.multi_transform(dict(enumerate(groups)), labels))
 
 
 def freeze(

@@ -12,11 +12,11 @@ __all__ = ["bias_correction", "moment", "towards"]
 
 
 def towards(decay: float | jax.Array, old: jax.Array, new: jax.Array) -> jax.Array:
-    """$b\\,x + (1-b)\\,y$ in the dtype of the old value."""
+    """$b\\,x + (1-b)\\,y$ in the wider of the two dtypes."""
     # 1 - b before the cast: in bfloat16 0.999 is 1, and in float32 1 - 0.999 has lost
     # five of its seven digits unless b is a Python float.
-    rest = jnp.asarray(1 - decay, old.dtype)
-    return (jnp.asarray(decay, old.dtype) * old + rest * new).astype(old.dtype)
+    dtype = jnp.promote_types(old.dtype, new.dtype)
+    return jnp.asarray(decay, dtype) * old + jnp.asarray(1 - decay, dtype) * new
 
 
 def moment(

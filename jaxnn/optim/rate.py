@@ -22,6 +22,8 @@ __all__ = [
     "RateState",
     "Schedule",
     "check_scheduled",
+    "count_rates",
+    "following",
     "last_rate",
     "next_count",
     "scale_by_learning_rate",
@@ -120,6 +122,41 @@ def _rate_states(opt_state: Any) -> list[RateState]:
     return [node for node in nodes if isinstance(node, RateState)]
 
 
+class FollowingState(NamedTuple):
+    """State of an optimizer that was made to follow `rate_scale`."""
+
+    inner: optax.OptState
+
+
+def following(tx: optax.GradientTransformation) -> optax.GradientTransformationExtraArgs:
+    """Any optimizer, as one that applies `rate_scale` by itself."""
+    tx = optax.with_extra_args_support(tx)
+
+    def init(params: optax.Params) -> FollowingState:
+        return FollowingState(tx.init(params))
+
+    def update(
+        updates: optax.Updates,
+        state: FollowingState,
+        params: optax.Params | None = None,
+        *,
+        rate_scale: float | jax.Array = 1.0,
+        **extra_args: Any,
+    ) -> tuple[optax.Updates, FollowingState]:
+        extra_args["rate_scale"] = rate_scale
+        updates, inner = tx.update(updates, state.inner, params, **extra_args)
+        if not takes_rate_scale(state.inner):
+            updates = jax.tree.map(lambda u: u * jnp.asarray(rate_scale, u.dtype), updates)
+        return updates, FollowingState(inner)
+
+    return transformation(init, update)
+
+
+def count_rates(opt_state: Any) -> int:
+    """How many learning rates an optimizer has: more than one with groups of parameters."""
+    return len(_rate_states(opt_state))
+
+
 def takes_rate_scale(opt_state: Any) -> bool:
     """Whether an optimizer with this state applies `rate_scale` by itself.
 
@@ -131,7 +168,9 @@ def takes_rate_scale(opt_state: Any) -> bool:
     >>> takes_rate_scale(optax.sgd(0.1).init({}))
     False
     """
-    return bool(_rate_states(opt_state))
+    kinds = (RateState, FollowingState)
+    nodes = jax.tree.leaves(opt_state, is_leaf=lambda node: isinstance(node, kinds))
+    return any(isinstance(node, kinds) for node in nodes)
 
 
 def last_rate(opt_state: Any) -> jax.Array | None:

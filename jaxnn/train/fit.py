@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -14,12 +15,11 @@ from jaxnn.train.folder import RunFolder, find_folder
 from jaxnn.train.history import EpochRecord, History
 from jaxnn.train.interrupt import Interrupt, deferred_interrupt
 from jaxnn.train.keeper import Keeper
-from jaxnn.train.loop import Loop, Step, has_stopped
+from jaxnn.train.loop import Loop, Step
 from jaxnn.train.prepare import prepare
 from jaxnn.train.protocols import Observer, Probe, as_observer
 from jaxnn.train.run import Run
 from jaxnn.train.state import TrainState
-from jaxnn.train.transfer import fetch
 
 __all__ = ["fit"]
 
@@ -54,7 +54,9 @@ def fit(
         once for all values of the knobs. None where `step` and `state` are the user's own.
       data: a `jaxnn.data.Data`, or one batch pytree (n, …) to train on.
       epochs: passes over the training data in all, a resumed run's earlier ones included.
-      batch_size: examples of a step, at most those there are. A ragged last batch is exact.
+      batch_size: examples of a step, at most those there are. A ragged last batch is exact:
+        it is filled up with rows of weight 0. (Running statistics of a model that does not
+        look at the weights see those rows too.)
       key: root of every draw: a key or an integer seed.
       knobs: dict of floats for `make_recipe`.
       state: the state to start from; None: a fresh one.
@@ -121,7 +123,7 @@ def fit(
         "epochs": total,
         **prepared.config,
         "steps_per_call": steps_per_call,
-        "settings": None if settings is None else dict(settings),
+        "settings": _recordable(settings),
     }
     run = Run(prepared.state, History(), config, None, prepared.program.make_recipe)
     done = 0
@@ -137,13 +139,15 @@ def fit(
         epoch=done,
         steps_per_call=steps_per_call,
     )
-    keeper = Keeper(files, loop, checkpoint_every)
+    keeper = Keeper(files, loop, checkpoint_every, done)
     with ExitStack() as stack, deferred_interrupt() as interrupt:
         for observer in company:
             observer.on_start(run)
             stack.callback(observer.on_end, run)
         if files is not None:  # not before every observer has agreed to begin
             files.begin(config, run.history)
+            if state is not None and not done:
+                keeper.keep_last(0)  # a start that the arguments of a resumption do not give
         for record in _records(loop, total, keeper, interrupt):
             run.history.epochs.append(record)
             if files is not None:
@@ -152,10 +156,10 @@ def fit(
                 observer.on_epoch(record)
         keeper.keep_last(len(run.history.epochs))
         run.state = _handed_back(run.make_recipe, loop.state)
-        if files is not None:
-            files.save_final(run.state, len(run.history.epochs))
         if loop.failure is not None:
             raise FloatingPointError(loop.failure)
+        if files is not None:
+            files.save_final(run.state, len(run.history.epochs))
         if interrupt.pressed:
             raise KeyboardInterrupt
     return run
@@ -164,7 +168,7 @@ def fit(
 def _records(loop: Loop, total: int, keeper: Keeper, interrupt: Interrupt) -> Iterator[EpochRecord]:
     """The epochs up to `total`, the next one always launched before one is waited for."""
     pending = snapshot = None
-    going = not fetch(has_stopped(loop.state))  # a resumed run may have ended already
+    going = not loop.has_ended()  # as a resumed run may have
     while going or pending is not None:
         going = going and loop.epoch < total and not interrupt.pressed
         launched = loop.launch() if going else None
@@ -177,6 +181,13 @@ def _records(loop: Loop, total: int, keeper: Keeper, interrupt: Interrupt) -> It
             if snapshot is not None:
                 keeper.keep(snapshot, record.epoch)
         pending, snapshot = launched, next_snapshot
+
+
+def _recordable(settings: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    try:
+        return None if settings is None else json.loads(json.dumps(dict(settings)))
+    except TypeError as error:
+        raise TypeError(f"settings must be what json can write, got {settings!r}") from error
 
 
 def _handed_back(make_recipe: MakeRecipe | None, state: Any) -> Any:

@@ -16,7 +16,16 @@ __all__ = ["RunFolder", "find_folder"]
 
 # What makes two runs the same run; all else (epochs, versions, devices) may change between
 # the start and the resumption.
-_IDENTITY = ("recipe", "knobs", "key", "batch_size", "accumulate", "data")
+_IDENTITY = (
+    "recipe",
+    "step",
+    "knobs",
+    "key",
+    "batch_size",
+    "accumulate",
+    "eval_batch_size",
+    "data",
+)
 
 
 class RunFolder:
@@ -76,6 +85,8 @@ class RunFolder:
     def begin(self, config: dict[str, Any], history: History) -> None:
         """Write the settings, and the history as far as the run will keep it."""
         self.path.mkdir(parents=True, exist_ok=True)
+        if self._final.exists():  # of a shorter run, and not what this one will hand back
+            shutil.rmtree(self._final)
         history.write(self._history)
         partial = self._config.with_suffix(".tmp")
         partial.write_text(json.dumps(config, indent=2) + "\n")
@@ -101,6 +112,11 @@ class RunFolder:
         """The newest state and its epoch; None where none was kept yet."""
         epochs = self._epochs()
         if not epochs:
+            if self._final.exists():
+                raise ValueError(
+                    f"resume must be the folder of a run with checkpoints, got {self.path}, which "
+                    "Run.save wrote: it holds a result, for load, and nothing to go on from"
+                )
             return None
         state, about = checkpoint.restore(self._checkpoints / f"{max(epochs):06d}", like)
         return state, about["epoch"]

@@ -17,8 +17,9 @@ _SECONDS = 30.0  # between checkpoints, where the user does not count in epochs
 class Keeper:
     """Decides when the state is worth a checkpoint, and writes it."""
 
-    def __init__(self, files: RunFolder | None, loop: Loop, every: int | None) -> None:
+    def __init__(self, files: RunFolder | None, loop: Loop, every: int | None, done: int) -> None:
         self._files, self._loop, self._every = files, loop, every
+        self._kept = done or None  # the epoch that the folder holds already
         self._last = time.monotonic()
 
     def snapshot(self) -> Any:
@@ -33,9 +34,9 @@ class Keeper:
 
     def keep(self, state: Any, epoch: int) -> None:
         """Write a snapshot."""
-        if self._files is not None:
+        if self._files is not None and epoch != self._kept:
             self._files.save_checkpoint(state, epoch)
-            self._last = time.monotonic()
+            self._last, self._kept = time.monotonic(), epoch
 
     def keep_last(self, epoch: int) -> None:
         """Write the state that the run ended with."""

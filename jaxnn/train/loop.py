@@ -8,6 +8,7 @@ The host only launches, and fetches an epoch's results when the next one is unde
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -67,6 +68,7 @@ class Program:
 class Tally(NamedTuple):
     """What an epoch has measured so far."""
 
+    done: jax.Array  # () int32: steps
     sums: dict[str, Pair]  # metric -> (sum, count)
     series: dict[str, jax.Array]  # metric -> (steps,) its value at each step
     probes: tuple[Any, ...]  # the memory of each probe
@@ -75,6 +77,7 @@ class Tally(NamedTuple):
 class Measured(NamedTuple):
     """What an epoch has measured, on the device."""
 
+    done: jax.Array  # () int32: steps of the epoch that were run
     values: dict[str, jax.Array]  # scalars by name
     series: dict[str, jax.Array]  # metric -> (steps,)
     stopped: jax.Array  # () bool: whether the run ends here
@@ -102,7 +105,9 @@ def start_epoch(
     steps = steps_in(size(data), program.batch_size)
     zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), metrics)
     series = {name: jnp.zeros((steps,), pair[0].dtype) for name, pair in metrics.items()}
-    return order, Tally(zeros, series, tuple(probe.init(state) for probe in program.probes))
+    return order, Tally(
+        jnp.int32(0), zeros, series, tuple(probe.init(state) for probe in program.probes)
+    )
 
 
 @partial(jax.jit, static_argnums=0, donate_argnums=(1, 2))
@@ -125,10 +130,13 @@ def train_chunk(
             probe.update(memory, trace)
             for probe, memory in zip(program.probes, tally.probes, strict=True)
         )
+        if "skipped" in metrics:  # a step that was left out is no part of any diagnostic either
+            good = metrics["skipped"][0] == 0
+            probes = jax.tree.map(lambda a, b: jnp.where(good, a, b), probes, tally.probes)
         series = {
             name: tally.series[name].at[index].set(ratio(pair)) for name, pair in metrics.items()
         }
-        return index + 1, state, Tally(_add(tally.sums, metrics), series, probes)
+        return index + 1, state, Tally(index + 1, _add(tally.sums, metrics), series, probes)
 
     def going(carry: tuple[jax.Array, Any, Tally]) -> jax.Array:
         index, state, _ = carry
@@ -157,7 +165,7 @@ def end_epoch(program: Program, state: Any, tally: Tally, val: Any) -> tuple[Any
         stopped = has_stopped(state)  # a stopped run is let rest, controllers included
         state = jax.tree.map(lambda old, new: _select(stopped, old, new), state, controlled)
     skips = state.control.skips if isinstance(state, TrainState) else None
-    return state, Measured(values, tally.series, has_stopped(state), skips)
+    return state, Measured(tally.done, values, tally.series, has_stopped(state), skips)
 
 
 def has_stopped(state: Any) -> jax.Array:
@@ -260,15 +268,41 @@ class Loop:
     def collect(self, pending: Pending) -> EpochRecord:
         """Wait for an epoch, and fetch what it measured."""
         measured = fetch(pending.measured)
-        if measured.stopped and measured.skips is not None and measured.skips.in_a_row:
-            self.failure = nonfinite_message(self.state, measured.skips)
+        self._note_failure(measured.stopped, measured.skips)
+        steps = {
+            name: series[: measured.done].astype(float) for name, series in measured.series.items()
+        }
+        values = {name: float(value) for name, value in measured.values.items()}
+        if "skipped" in steps:
+            _leave_out_skipped(steps, values)
         now = time.perf_counter()
         seconds, self._since = now - self._since, now
         timing = {"seconds": seconds, "examples_per_second": size(self._train) / seconds}
         return EpochRecord(
             epoch=pending.epoch,
-            step=pending.epoch * self._steps,
-            values={**{name: float(value) for name, value in measured.values.items()}, **timing},
-            steps={name: series.astype(float) for name, series in measured.series.items()},
+            step=(pending.epoch - 1) * self._steps + int(measured.done),
+            values={**values, **timing},
+            steps=steps,
             stopped=bool(measured.stopped),
         )
+
+    def has_ended(self) -> bool:
+        """Whether the state that the loop starts from is that of a run that has ended."""
+        skips = self.state.control.skips if isinstance(self.state, TrainState) else None
+        stopped, skips = fetch((has_stopped(self.state), skips))
+        self._note_failure(stopped, skips)
+        return bool(stopped)
+
+    def _note_failure(self, stopped: np.ndarray, skips: Skips | None) -> None:
+        if stopped and skips is not None and skips.in_a_row:
+            self.failure = nonfinite_message(self.state, skips)
+
+
+def _leave_out_skipped(steps: dict[str, np.ndarray], values: dict[str, float]) -> None:
+    """What was not measured is NaN, and not the 0 that stands in its place on the device."""
+    skipped = steps["skipped"] > 0
+    for name, series in steps.items():
+        if name != "skipped":
+            series[skipped] = math.nan
+            if skipped.all():
+                values[f"train/{name}"] = math.nan

@@ -29,7 +29,7 @@ from jaxnn.train.protocols import Probe
 from jaxnn.train.state import TrainState, fresh_control, init_state
 from jaxnn.train.step import predict_step
 
-__all__ = ["Prepared", "check_labels", "from_layout", "layout", "prepare"]
+__all__ = ["Prepared", "check_labels", "eval_rows", "from_layout", "layout", "prepare"]
 
 _EVAL_ROWS = 512  # of an evaluation batch, at least, where the user does not say
 
@@ -66,6 +66,7 @@ def prepare(
     """
     key = as_key(key)
     train, val = (data.train, data.val) if isinstance(data, Data) else (data, None)
+    train, val = jax.tree.map(_as_on_device, (train, val))
     batch_size, eval_batch_size = _check_data(train, val, batch_size, eval_batch_size)
     _check_parts(recipe, knobs, state, step, probes)
     if batch_size % check_positive_int("accumulate", accumulate):
@@ -102,6 +103,8 @@ def prepare(
         "versions": _versions(),
         "devices": device_names(),
     }
+    if make_recipe is None:
+        state = jax.tree.map(_strong, state)
     program = Program(make_recipe, step, tuple(probes), batch_size, accumulate, eval_batch_size)
     train, val = jax.tree.map(jnp.asarray, (train, val))
     prepared = Prepared(program, state, train, val, key, config)
@@ -109,19 +112,45 @@ def prepare(
     return prepared
 
 
+def _strong(leaf: Any) -> jax.Array:
+    """A leaf of a user's own state as an array, so that a resumed one has the same types."""
+    if isinstance(leaf, jax.Array) and not leaf.weak_type:
+        return leaf
+    return jnp.asarray(leaf, jnp.result_type(leaf))
+
+
+def _as_on_device(leaf: Any) -> Any:
+    """NumPy data in the dtype that JAX will give it, so that what is checked is what is used."""
+    if not isinstance(leaf, np.ndarray) or leaf.dtype.kind not in "fiu":
+        return leaf
+    with np.errstate(over="ignore"):  # an overflow is found, as Inf, with its row
+        return leaf.astype(jax.dtypes.canonicalize_dtype(leaf.dtype), copy=False)
+
+
 def _start(make_recipe: MakeRecipe, key: jax.Array, train: Any, knobs: Any, state: Any) -> Any:
     """The state that the run starts from: a fresh one, or the given one under this run's key."""
-    if state is not None and not isinstance(state, TrainState):
-        return state
     rows = jax.tree.map(lambda leaf: np.zeros_like(leaf[:1]), train)
     if state is None:
         return _init_state(make_recipe, key, rows, knobs)
     state = state.replace(key=key, knobs=knobs)
+    _check_fits(jax.eval_shape(partial(_init_state, make_recipe), key, rows, knobs), state)
     if state.control.memory:
-        return state
+        return state.replace(control=state.control.replace(stop=jnp.zeros((), bool)))
     # The controllers of a run that has ended remember nothing; this one's begin afresh.
     memory = _init_memory(make_recipe, state)
     return state.replace(control=fresh_control().replace(memory=memory))
+
+
+def _check_fits(fresh: TrainState, state: TrainState) -> None:
+    for part in ("params", "model_state", "opt_state", "averaged"):
+        want, got = getattr(fresh, part), getattr(state, part)
+        shapes = [[(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(t)] for t in (want, got)]
+        if jax.tree.structure(want) != jax.tree.structure(got) or shapes[0] != shapes[1]:
+            raise ValueError(
+                f"state must be of this recipe, whose {part} has the structure "
+                f"{jax.tree.map(lambda leaf: leaf.shape, want)}, "
+                f"got {jax.tree.map(lambda leaf: leaf.shape, got)}"
+            )
 
 
 @partial(jax.jit, static_argnums=0)
@@ -143,7 +172,7 @@ def _check_data(train: Any, val: Any, batch_size: Any, eval_batch_size: Any) -> 
         n_val = check_batch("val", val)
         check_same_layout(train, val, "val")
     if eval_batch_size is None:
-        eval_batch_size = min(max(batch_size, _EVAL_ROWS), n_val or n)
+        eval_batch_size = eval_rows(val if n_val else train, max(batch_size, _EVAL_ROWS))
     eval_batch_size = check_positive_int("eval_batch_size", eval_batch_size)
     if not isinstance(train, Mapping):
         for name, rows, total in (
@@ -158,6 +187,18 @@ def _check_data(train: Any, val: Any, batch_size: Any, eval_batch_size: Any) -> 
     return batch_size, eval_batch_size
 
 
+def eval_rows(data: Any, limit: int) -> int:
+    """Rows of an evaluation batch, at most `limit`.
+
+    A batch that is no dict has no place for weights, so there they divide the examples.
+    """
+    n = size(data)
+    rows = min(n, limit)
+    if isinstance(data, Mapping):
+        return rows
+    return max(divisor for divisor in range(1, rows + 1) if n % divisor == 0)
+
+
 def _check_parts(recipe: Any, knobs: Any, state: Any, step: Any, probes: Any) -> None:
     if recipe is None and (step is None or state is None):
         raise ValueError("recipe may be None only where both step= and state= are given")
@@ -165,8 +206,11 @@ def _check_parts(recipe: Any, knobs: Any, state: Any, step: Any, probes: Any) ->
         raise ValueError("knobs go with a make_recipe, got a recipe of None")
     if step is not None and probes:
         raise ValueError("probes look into the step of jaxnn, which step= replaces; give one")
-    if step is None and state is not None and not isinstance(state, TrainState):
-        raise TypeError(f"state must be a TrainState where step= is not given, got {state!r}")
+    if recipe is not None and state is not None and not isinstance(state, TrainState):
+        raise TypeError(
+            "state must be a TrainState where a recipe is given (recipe=None goes with a state "
+            f"of one's own and its step=), got {state!r}"
+        )
     for probe in probes:
         if not isinstance(probe, Probe):
             raise TypeError(f"probes must have init, update and summarize, got {probe!r}")
@@ -228,12 +272,14 @@ def _trace(prepared: Prepared) -> None:
 def _fingerprint(part: Any) -> dict[str, Any]:
     checksum = 0
     for leaf in jax.tree.leaves(part):
-        checksum = zlib.crc32(np.ascontiguousarray(leaf).data, checksum)
+        checksum = zlib.crc32(np.asarray(leaf).tobytes(), checksum)
     return {"layout": layout(part), "crc32": checksum}
 
 
 def layout(tree: Any) -> Any:
     """Shapes and dtypes of a tree of dicts, lists and tuples, as `json` can write them."""
+    if tree is None:
+        return None
     if isinstance(tree, Mapping):
         return {key: layout(value) for key, value in tree.items()}
     if isinstance(tree, (list, tuple)):
@@ -244,6 +290,8 @@ def layout(tree: Any) -> Any:
 
 def from_layout(described: Any) -> Any:
     """Arrays of one row, zeros, of the shapes and dtypes that `layout` wrote."""
+    if described is None:
+        return None
     if isinstance(described, dict):
         return {key: from_layout(value) for key, value in described.items()}
     if isinstance(described, list):

@@ -115,7 +115,8 @@ class HalveOnRise:
         value = value.astype(memory.dtype)
         rose = improvement(memory, value, self.mode)  # the value before is the better one
         scale = state.control.scale
-        return value, _rescaled(state, jnp.where(rose, scale * self.factor, scale))
+        before = jnp.where(jnp.isnan(value), memory, value)
+        return before, _rescaled(state, jnp.where(rose, scale * self.factor, scale))
 
     def finish(self, memory: jax.Array, state: TrainState) -> TrainState:
         return state

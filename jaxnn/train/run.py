@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from functools import partial
@@ -15,12 +16,13 @@ import numpy as np
 from jaxnn.arguments import check_positive_int
 from jaxnn.data.batches import in_order, steps_in, take
 from jaxnn.data.validate import check_batch
+from jaxnn.describe import describe, differences
 from jaxnn.recipe import MakeRecipe, Recipe, as_maker, build
 from jaxnn.train.control import finish
 from jaxnn.train.folder import RunFolder
 from jaxnn.train.history import History
 from jaxnn.train.loop import evaluate
-from jaxnn.train.prepare import check_labels, from_layout
+from jaxnn.train.prepare import check_labels, eval_rows, from_layout
 from jaxnn.train.state import TrainState, init_state
 from jaxnn.train.step import predict_step
 from jaxnn.train.transfer import fetch
@@ -64,7 +66,7 @@ class Run:
           ValueError: no rows, NaN or Inf, leaves of different length.
         """
         make_recipe = self._recipe("predict")
-        n = check_batch("x", x)
+        n = check_batch("inputs", {"x": x})
         rows = min(n, check_positive_int("batch_size", batch_size))
         data = {"x": jax.tree.map(jnp.asarray, x)}
         order = in_order(n, rows)
@@ -88,7 +90,8 @@ class Run:
           ValueError, TypeError: data that the recipe cannot be evaluated on.
         """
         make_recipe = self._recipe("evaluate")
-        rows = min(check_batch("data", data), check_positive_int("batch_size", batch_size))
+        check_batch("data", data)
+        rows = eval_rows(data, check_positive_int("batch_size", batch_size))
         check_labels(make_recipe, self.state, "data", data)
         values = evaluate(make_recipe, rows, self.state, jax.tree.map(jnp.asarray, data))
         return {name: float(value) for name, value in fetch(values).items()}
@@ -129,6 +132,13 @@ def load(folder: str | os.PathLike[str], recipe: Recipe | MakeRecipe) -> Run:
     files = RunFolder(folder)
     files.require_a_run("folder")
     config, make_recipe = files.config(), as_maker(recipe)
+    numbers = jax.tree.map(np.float64, config["knobs"])
+    here = json.loads(json.dumps(describe(build(make_recipe, numbers, np.int32(0)))))
+    if lines := differences(config["recipe"], here):
+        raise ValueError(
+            f"recipe must be that of the run, got another than {files.path} holds: "
+            + "; ".join(lines[:5])
+        )
     like = jax.eval_shape(
         partial(_finished_state, make_recipe),
         config["knobs"],

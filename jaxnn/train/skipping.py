@@ -33,8 +33,12 @@ def skip_nonfinite(
     Returns:
       State and metrics.
     """
-    looked_at = [metrics["loss"][0], *jax.tree.leaves((grads, new.model_state))]
-    finite = jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in looked_at])
+    before, after = _looked_at(old), _looked_at(new)
+    finite = jnp.stack(
+        [jnp.isfinite(metrics["loss"][0]), *(jnp.isfinite(g).all() for g in jax.tree.leaves(grads))]
+        # What was not finite before, such as the best value of a plateau, may stay so.
+        + [(jnp.isfinite(b) | ~jnp.isfinite(a)).all() for a, b in zip(before, after, strict=True)]
+    )
     good = finite.all()
     skips = old.control.skips
     counted = Skips(
@@ -61,6 +65,24 @@ def skip_nonfinite(
     return state, {**metrics, "skipped": (jnp.where(good, 0, one), one)}
 
 
+def _looked_at(state: TrainState) -> list[jax.Array]:
+    return [leaf for _, leaf in _named(state)]
+
+
+def _named(state: TrainState) -> list[tuple[str, jax.Array]]:
+    """What a step may spoil, with its place: parameters, model state, optimizer state."""
+    return [
+        (part + path_name(path), leaf)
+        for part, tree in (
+            ("", state.params),
+            ("", state.model_state),
+            ("the optimizer state at ", state.opt_state),
+        )
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+        if jnp.issubdtype(leaf.dtype, jnp.inexact)
+    ]
+
+
 def nonfinite_message(state: TrainState, skips: Skips) -> str:
     """What ended a run that skipped too many steps in a row.
 
@@ -68,9 +90,8 @@ def nonfinite_message(state: TrainState, skips: Skips) -> str:
       state: of the run, for the paths of its parameters.
       skips: fetched.
     """
-    flat = jax.tree_util.tree_leaves_with_path((state.params, state.model_state))
-    # A path begins with the place in the pair.
-    names = ["the loss", *(path_name(path[1:]) for path, _ in flat)]
+    gradients = [path_name(path) for path, _ in jax.tree_util.tree_leaves_with_path(state.params)]
+    names = ["the loss", *gradients, *(name for name, _ in _named(state))]
     return (
         f"{int(skips.in_a_row)} steps in a row were not finite, the last of them step "
         f"{int(skips.step)}: NaN or Inf in {names[int(skips.leaf)]}. Parameters are those "

@@ -73,7 +73,7 @@ def traced_step(
     averaged = state.averaged
     if built.average is not None:
         new = {"params": params, "model_state": model_state}
-        averaged = built.average.update(averaged, new, state.step)
+        averaged = built.average.update(averaged, new, state.step - state.control.skips.total)
     trace = StepTrace(params=state.params, grads=grads, updates=updates, loss=loss)
     stepped = state.replace(
         step=state.step + 1,
@@ -141,5 +141,7 @@ def predict_step(recipe: Recipe | MakeRecipe, state: TrainState, inputs: Any) ->
 def _evaluated(recipe: Recipe, state: TrainState) -> tuple[Any, Any]:
     """Parameters and model state to evaluate with: the average, where the recipe asks for it."""
     if recipe.average is not None and recipe.average.evaluate:
-        return state.averaged["params"], state.averaged["model_state"]
+        current = (state.params, state.model_state)
+        averaged = (state.averaged["params"], state.averaged["model_state"])
+        return jax.tree.map(lambda mean, leaf: mean.astype(leaf.dtype), averaged, current)
     return state.params, state.model_state

@@ -174,7 +174,7 @@ def test_resuming_with_another_recipe_or_other_data_is_refused(folder, tiny):
     changed = jaxnn.data.Data({**tiny.train, "x": tiny.train["x"] + 1}, tiny.val)
     with pytest.raises(ValueError, match=r"data/train/crc32"):
         fit(lambda knobs: make_recipe(knobs), changed, resume=folder)
-    with pytest.raises(ValueError, match="is of another recipe"):
+    with pytest.raises(ValueError, match=r"recipe must be that of the run.*widths"):
         jaxnn.load(folder, other)
 
 
@@ -186,3 +186,53 @@ def test_folders_without_a_run_are_refused(tiny, maker, tmp_path):
             call(tmp_path)
     with pytest.raises(ValueError, match="not both"):
         fit(maker, tiny, folder=tmp_path / "a", resume=tmp_path / "b")
+
+
+def test_load_refuses_a_recipe_that_differs_in_no_shape(tiny, recipe, tmp_path):
+    run = jaxnn.fit(recipe, tiny, epochs=1, batch_size=32, key=0)
+    run.save(tmp_path / "run")
+    other = jaxnn.Recipe(
+        jaxnn.nn.MLP((16, 8, 3), activation="tanh", dropout_rate=0.5),
+        recipe.loss,
+        recipe.optimizer,
+        recipe.regularizer,
+    )
+    with pytest.raises(ValueError, match=r"recipe must be that of the run.*activation: relu"):
+        jaxnn.load(tmp_path / "run", other)
+    with pytest.raises(ValueError, match="nothing to go on from"):
+        jaxnn.fit(recipe, tiny, epochs=2, batch_size=32, key=0, resume=tmp_path / "run")
+    assert len((tmp_path / "run/history.jsonl").read_text().splitlines()) == 1
+
+
+def test_a_result_of_fewer_epochs_is_not_served_for_the_longer_run(tiny, recipe, tmp_path):
+    arguments = {"batch_size": 32, "key": 0}
+    jaxnn.fit(recipe, tiny, epochs=1, folder=tmp_path / "run", **arguments)
+
+    def kill(record):
+        raise RuntimeError("killed")
+
+    with pytest.raises(RuntimeError, match="killed"):
+        jaxnn.fit(recipe, tiny, epochs=5, resume=tmp_path / "run", observers=[kill], **arguments)
+    with pytest.raises(ValueError, match="cut short"):
+        jaxnn.load(tmp_path / "run", recipe)
+
+
+def test_settings_that_json_cannot_write_leave_no_folder(tiny, recipe, tmp_path):
+    with pytest.raises(TypeError, match="settings must be what json can write"):
+        jaxnn.fit(
+            recipe,
+            tiny,
+            epochs=1,
+            batch_size=32,
+            key=0,
+            folder=tmp_path / "run",
+            settings={"path": tmp_path},
+        )
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_state_of_another_recipe_is_refused(tiny, recipe):
+    other = jaxnn.Recipe(recipe.model, recipe.loss, jaxnn.optim.sgd(0.1))
+    state = jaxnn.train.init_state(other, 0, tiny.train)
+    with pytest.raises(ValueError, match="state must be of this recipe, whose opt_state"):
+        jaxnn.fit(recipe, tiny, epochs=1, batch_size=32, key=0, state=state)

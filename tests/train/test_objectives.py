@@ -163,3 +163,41 @@ def test_foreign_optimizers_obey_the_scale_of_controllers(tiny):
         )
         states.append(half)
     np.testing.assert_allclose(kernel(states[0]), kernel(states[1]), rtol=1e-6)
+
+
+def test_a_bare_array_is_evaluated_exactly_whatever_the_batch_size():
+    def distance(apply, params, model_state, batch, keys):
+        outputs, model_state = apply(params, model_state, batch, keys)
+        return weighted(jnp.square(outputs[:, 0] - batch[:, 0])), model_state, {}
+
+    recipe = jaxnn.Recipe(
+        model=jaxnn.nn.MLP((1,)), objective=distance, optimizer=jaxnn.optim.sgd(0.0)
+    )
+    x = np.random.default_rng(0).normal(size=(602, 2)).astype(np.float32)
+    x[0] = 100.0  # of which padding would be made
+    run = jaxnn.fit(recipe, jaxnn.data.Data(x, x), epochs=1, batch_size=7, key=0)
+    expected = np.mean((run.predict(x)[:, 0] - x[:, 0]) ** 2)
+    for batch_size in (7, 100, 512, 602, 1000):
+        value = run.evaluate(x, batch_size=batch_size)["loss"]
+        assert value == pytest.approx(float(expected), rel=1e-5)
+    assert run.history.series("val/loss")[0] == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_half_precision_counts_and_sums(tiny):
+    """bfloat16 data and outputs; the sums of what they measure are float32."""
+    data = {"x": jnp.asarray(tiny.train["x"], jnp.bfloat16), "y": tiny.train["y"]}
+
+    class Half(nn.Module):
+        @nn.compact
+        def __call__(self, x):
+            return nn.Dense(3, dtype=jnp.bfloat16)(x)
+
+    recipe = jaxnn.Recipe(Half(), jaxnn.losses.softmax_cross_entropy, jaxnn.optim.sgd(0.1))
+    run = jaxnn.fit(recipe, data, epochs=2, batch_size=32, key=0)
+    values = jax.tree.map(lambda leaf: np.repeat(leaf, 20, 0), {**data, "x": tiny.train["x"]})
+    metrics = run.evaluate({**values, "x": jnp.asarray(values["x"], jnp.bfloat16)})
+    assert metrics["accuracy"] * 1400 == pytest.approx(round(metrics["accuracy"] * 1400), abs=1e-3)
+    total, count = weighted(jnp.ones(359, jnp.bfloat16))
+    assert (float(total), float(count)) == (359.0, 359.0)
+    total, count = weighted(jnp.ones((512, 256), jnp.float16), jnp.ones(512, jnp.float16))
+    assert (float(total), float(count)) == (131072.0, 131072.0)

@@ -210,5 +210,5 @@ def test_evaluate_and_predict_refuse_too():
         run.evaluate(changed("y", 4, 5))
     with pytest.raises(ValueError, match="x holds NaN at row 7, column 2"):
         run.predict(changed("x", (7, 2), np.nan)["x"])
-    with pytest.raises(ValueError, match="x must hold at least one example"):
+    with pytest.raises(ValueError, match="inputs must hold at least one example"):
         run.predict(np.zeros((0, 5), np.float32))

@@ -159,6 +159,7 @@ def test_too_many_in_a_row_end_the_run_with_step_and_place(batches, tmp_path):
     class Watch(jaxnn.train.Observer):
         def on_end(self, run):
             calls.append(len(run.history.epochs))
+            calls.append(run.state)
 
     recipe = jaxnn.Recipe(
         Normed(), objective=explode, optimizer=jaxnn.optim.sgd(0.01), skip_nonfinite=3
@@ -179,8 +180,14 @@ def test_too_many_in_a_row_end_the_run_with_step_and_place(batches, tmp_path):
     lines = (tmp_path / "run/history.jsonl").read_text().splitlines()
     assert len(lines) == 7 == calls[0]  # steps 12 and 13 are those of the seventh epoch
     assert json.loads(lines[-1])["stopped"] is True
-    loaded = jaxnn.load(tmp_path / "run", recipe)
-    assert all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(loaded.state.params))
+    assert json.loads(lines[-1])["step"] == 13
+    losses = json.loads(lines[-1])["steps"]["loss"]
+    assert losses == ["nan"], "a step that was left out has no loss, and one not run no entry"
+    assert all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(calls[1].params))
+    with pytest.raises(ValueError, match="cut short"):
+        jaxnn.load(tmp_path / "run", recipe)
+    with pytest.raises(FloatingPointError, match="3 steps in a row"):  # it does not mend itself
+        jaxnn.fit(recipe, data, epochs=100, batch_size=4, key=0, resume=tmp_path / "run")
 
 
 def test_the_parameter_is_named(batches):

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from jaxnn.arguments import check_knob, check_positive_int
 from jaxnn.optim.rate import Schedule
-from jaxnn.optim.schedules.decays import check_order
+from jaxnn.optim.schedules.decays import check_order, completed
 
 __all__ = ["in_epochs", "join", "warmup"]
 
@@ -38,7 +38,13 @@ def in_epochs(schedule: Schedule, steps_per_epoch: int) -> Schedule:
     Source: lecture N, which counts in epochs.
     """
     steps_per_epoch = check_positive_int("steps_per_epoch", steps_per_epoch)
-    return lambda count: schedule(jnp.asarray(count, float) / steps_per_epoch)
+
+    def by_step(count: jax.Array) -> jax.Array:
+        t = jnp.asarray(count, float)
+        whole = completed(t, steps_per_epoch)  # so that an epoch begins at its first step
+        return schedule(whole + (t - whole * steps_per_epoch) / steps_per_epoch)
+
+    return by_step
 
 
 def join(schedules: Sequence[Schedule], boundaries: Sequence[Number]) -> Schedule:
@@ -72,7 +78,8 @@ def join(schedules: Sequence[Schedule], boundaries: Sequence[Number]) -> Schedul
         t = jnp.asarray(count, float)
         value = schedules[0](t)
         for boundary, later in zip(boundaries, schedules[1:], strict=True):
-            value = jnp.where(t < boundary, value, later(t - boundary))
+            # Each begins at 0, also where it is not used: before that its gradient may be NaN.
+            value = jnp.where(t < boundary, value, later(jnp.maximum(t - boundary, 0)))
         return value
 
     return schedule

@@ -29,6 +29,17 @@ def _floating(count: jax.Array | float) -> jax.Array:
     return jnp.asarray(count, float)
 
 
+def completed(count: jax.Array | float, every: Number) -> jax.Array:
+    r"""How many whole intervals have passed, $\lfloor t / n \rfloor$, exact where t is whole.
+
+    A compiled division by a constant is a multiplication by its reciprocal, whose rounding
+    can leave 41 / 41 just below 1. So the quotient is checked by multiplying back.
+    """
+    t = _floating(count)
+    q = jnp.floor(t / every)
+    return q + ((q + 1) * every <= t) - (q * every > t)
+
+
 def constant(value: Number) -> Schedule:
     r"""The same value at every step, $\alpha_t = \alpha_0$.
 
@@ -74,14 +85,14 @@ def step(init_value: Number, *, every: Number, factor: Number = 0.5) -> Schedule
     check_knob("init_value", init_value, 0)
     check_knob("every", every, 0, low_open=True)
     check_knob("factor", factor, 0)
-    return lambda count: init_value * _power(factor, jnp.floor(_floating(count) / every))
+    return lambda count: init_value * raised(factor, completed(count, every))
 
 
-def _power(base: Number, exponent: jax.Array) -> jax.Array:
+def raised(base: Number, exponent: jax.Array) -> jax.Array:
     # 0 ** 0 is 1 with a derivative of NaN in JAX; where the exponent is 0, base has no part.
     moving = exponent != 0
-    raised = _floating(base) ** jnp.where(moving, exponent, 1)
-    return jnp.where(moving, raised, 1)
+    power = _floating(base) ** jnp.where(moving, exponent, 1)
+    return jnp.where(moving, power, 1)
 
 
 def exponential(
@@ -124,8 +135,10 @@ def exponential(
         check_knob("end_value", end_value, 0)
 
     def schedule(count: jax.Array) -> jax.Array:
-        exponent = _floating(count) / transition_steps
-        value = init_value * _power(decay_rate, jnp.floor(exponent) if staircase else exponent)
+        exponent = (
+            completed(count, transition_steps) if staircase else _floating(count) / transition_steps
+        )
+        value = init_value * raised(decay_rate, exponent)
         if end_value is None:
             return value
         falling = _floating(decay_rate) < 1
@@ -194,8 +207,9 @@ def inverse_time(
     check_knob("transition_steps", transition_steps, 0, low_open=True)
 
     def schedule(count: jax.Array) -> jax.Array:
-        t = _floating(count) / transition_steps
-        return init_value / (1 + decay_rate * (jnp.floor(t) if staircase else t))
+        if staircase:
+            return init_value / (1 + decay_rate * completed(count, transition_steps))
+        return init_value / (1 + decay_rate * (_floating(count) / transition_steps))
 
     return schedule
 

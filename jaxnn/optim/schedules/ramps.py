@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from jaxnn.arguments import check_knob
 from jaxnn.optim.rate import Schedule
+from jaxnn.optim.schedules.decays import completed, raised
 
 __all__ = ["cosine", "cosine_restarts", "linear", "one_cycle", "polynomial"]
 
@@ -108,8 +109,8 @@ def polynomial(
         left = 1 - _fraction(count, transition_begin, transition_steps, clamp)
         # The power of 0 has no derivative in the exponent; at the end there is nothing left.
         ended = left == 0
-        raised = jnp.abs(jnp.where(ended, 1, left)) ** power
-        return end_value + (init_value - end_value) * jnp.where(ended, 0, jnp.sign(left) * raised)
+        size = jnp.abs(jnp.where(ended, 1, left)) ** power
+        return end_value + (init_value - end_value) * jnp.where(ended, 0, jnp.sign(left) * size)
 
     return schedule
 
@@ -160,8 +161,8 @@ def cosine(
     def schedule(count: jax.Array) -> jax.Array:
         wave = _half_wave(_fraction(count, 0, decay_steps, clamp))
         ended = wave <= 0
-        raised = jnp.where(ended, 0, jnp.where(ended, 1, wave) ** exponent)
-        return init_value * ((1 - alpha) * raised + alpha)
+        shape = jnp.where(ended, 0, jnp.where(ended, 1, wave) ** exponent)
+        return init_value * ((1 - alpha) * shape + alpha)
 
     return schedule
 
@@ -204,22 +205,23 @@ def cosine_restarts(
     check_knob("alpha", alpha, 0, 1)
 
     def schedule(count: jax.Array) -> jax.Array:
-        done = jnp.maximum(jnp.asarray(count, float), 0) / first_decay_steps
-        # Waves begin at 0, 1, 1 + m, 1 + m + m², … in units of the first. Where m is 1 the
-        # general formula is 0/0, so it is given another m, whose result is not used.
+        t = jnp.maximum(jnp.asarray(count, float), 0)
+        # Where t_mul is 1 the general formula is 0/0, so it is given another factor, whose
+        # result is not used.
         m = jnp.asarray(t_mul, float)
         equal = m == 1
         safe = jnp.where(equal, 2, m)
-        wave = jnp.floor(jnp.log1p(done * (safe - 1)) / jnp.log(safe))
+
+        def start_of(wave: jax.Array) -> jax.Array:
+            return first_decay_steps * jnp.where(equal, wave, (safe**wave - 1) / (safe - 1))
+
+        general = jnp.floor(jnp.log1p(t / first_decay_steps * (safe - 1)) / jnp.log(safe))
+        wave = jnp.where(equal, completed(t, first_decay_steps), general)
         # Rounding may put a restart on the wrong side of its step.
-        wave = wave + (done >= (safe ** (wave + 1) - 1) / (safe - 1))
-        wave = wave - (done < (safe**wave - 1) / (safe - 1))
-        tau = (done - (safe**wave - 1) / (safe - 1)) / safe**wave
-        wave, tau = (
-            jnp.where(equal, jnp.floor(done), wave),
-            jnp.where(equal, done - jnp.floor(done), tau),
-        )
-        start = init_value * jnp.asarray(m_mul, float) ** jax.lax.stop_gradient(wave)
+        wave = wave + (start_of(wave + 1) <= t) - (start_of(wave) > t)
+        wave = jax.lax.stop_gradient(wave)
+        tau = (t - start_of(wave)) / (first_decay_steps * jnp.where(equal, 1, safe**wave))
+        start = init_value * raised(m_mul, wave)
         return start * ((1 - alpha) * _half_wave(tau) + alpha)
 
     return schedule
