@@ -7,133 +7,259 @@ the suite names an optimizer, but for the golden numbers and what only one of th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
 
+import jax
 import numpy as np
+import numpy_formulas as f
 import optax
 import pytest
+from optimizer_chains import (
+    PLATEAU_VALUES,
+    adam_and_decay,
+    adam_and_decay_alone,
+    adam_with_step,
+    clipped,
+    clipped_by_global_norm,
+    clipped_by_norm,
+    decayed_momentum,
+    decayed_nesterov,
+    decayed_sgd_alone,
+    decayed_sgd_with_step,
+    numpy_adam_with_step,
+    numpy_decayed,
+    numpy_decayed_sgd_with_step,
+    numpy_sgd_and_multiply,
+    on_plateau,
+    optax_adam_and_decay,
+    optax_adam_with_step,
+    optax_decayed_sgd_with_step,
+    optax_on_plateau,
+    sgd_and_max_norm,
+    sgd_and_multiply,
+    two_rates,
+    weights,
+    weights_alone,
+)
+from optimizer_rows import (
+    ADAGRAD,
+    ADAM,
+    BELOW,
+    BOUND,
+    MOMENTUM,
+    MULTIPLIER,
+    PLATEAU,
+    RMS,
+    SCHEDULE,
+    SGD,
+    SLOW,
+    UNTIL_300,
+    WEIGHT_DECAY,
+    WEIGHT_DECAY_ALONE,
+    WHOLE_ADAM,
+    Row,
+    with_fixed,
+)
+from optimizer_whole import WHOLE
 
 from jaxnn import optim
 
 
-@dataclass(frozen=True)
-class Knob:
-    """One hyper-parameter: its value in the suite, and the edges of what it may be."""
-
-    value: float
-    sweep: tuple[float, ...]  # an axis of vmap
-    bad: tuple[float, ...]  # refused when concrete
-    allowed: str  # the range as the error prints it
+def part(name, factory, theirs, knobs, formula, **fixed):
+    """A link without the rate: as a whole it would walk uphill, at a rate of −1."""
+    formula = with_fixed(formula, learning_rate=-1.0, **fixed)
+    return Row(name, factory, knobs, formula, theirs, quadratic=None, covers=(name,))
 
 
-RATE = Knob(0.05, sweep=(0.0, 0.01, 0.3), bad=(-1e-9, -1.0), allowed="[0, inf)")
-DECAY = Knob(0.9, sweep=(0.0, 0.5, 0.99, 1.0), bad=(-0.1, 1.1), allowed="[0, 1]")
-EVERY = Knob(3.0, sweep=(1.0, 2.5, 7.0), bad=(0.0, -3.0), allowed="(0, inf)")
-FACTOR = Knob(0.5, sweep=(0.0, 0.5, 0.9), bad=(-0.5,), allowed="[0, inf)")
-ADAM = {
-    "b1": Knob(0.9, sweep=(0.0, 0.5, 0.99), bad=(-0.1, 1.0, 2.0), allowed="[0, 1)"),
-    "b2": Knob(0.999, sweep=(0.0, 0.9, 0.9999), bad=(-0.1, 1.0, 2.0), allowed="[0, 1)"),
-    "eps": Knob(1e-8, sweep=(1e-8, 1e-3, 1.0), bad=(-1e-8,), allowed="[0, inf)"),
-    "eps_root": Knob(0.0, sweep=(0.0, 1e-4, 1.0), bad=(-1e-8,), allowed="[0, inf)"),
-}
-
-Trajectory = Iterator[np.ndarray]
+def without_rate(knobs):
+    return {name: knob for name, knob in knobs.items() if name != "learning_rate"}
 
 
-@dataclass(frozen=True)
-class Row:
-    """One optimizer, or one with a schedule in it."""
-
-    name: str
-    factory: Callable[..., optax.GradientTransformation]  # called with the knobs by name
-    knobs: dict[str, Knob]
-    numpy: Callable[..., Trajectory]  # (params, grads, **knobs): the params after each update
-    optax: Callable[..., optax.GradientTransformation] | None  # None: Optax has no such thing
-    quadratic: dict[str, float] = field(default_factory=dict)  # knobs that suit the quadratic
-
-    @property
-    def values(self) -> dict[str, float]:
-        return {name: knob.value for name, knob in self.knobs.items()}
-
-    def make(self, **changes: Any) -> optax.GradientTransformation:
-        return self.factory(**(self.values | changes))
-
-
-def _sgd(params, grads, learning_rate) -> Trajectory:
-    for g in grads:
-        params = params - learning_rate * g
-        yield params
-
-
-def _momentum(params, grads, learning_rate, decay) -> Trajectory:
-    rho = np.zeros_like(params)
-    for g in grads:
-        rho = decay * rho + g
-        params = params - learning_rate * rho
-        yield params
-
-
-def _adam(params, grads, learning_rate, b1, b2, eps, eps_root) -> Trajectory:
-    """`learning_rate` is a number or a function of the count of updates before this one."""
-    m, v = np.zeros_like(params), np.zeros_like(params)
-    for t, g in enumerate(grads, start=1):
-        m = b1 * m + (1 - b1) * g
-        v = b2 * v + (1 - b2) * g**2
-        m_hat, v_hat = m / (1 - b1**t), v / (1 - b2**t)
-        rate = learning_rate(t - 1) if callable(learning_rate) else learning_rate
-        params = params - rate * m_hat / (np.sqrt(v_hat + eps_root) + eps)
-        yield params
-
-
-# Each knob by name, since inject_hyperparams reads the signature.
-def adam_with_step(init_value, every, factor, b1, b2, eps, eps_root):
-    schedule = optim.schedules.step(init_value, every=every, factor=factor)
-    return optim.adam(schedule, b1=b1, b2=b2, eps=eps, eps_root=eps_root)
-
-
-def _optax_adam_with_step(init_value, every, factor, **knobs):
-    schedule = optax.exponential_decay(init_value, every, factor, staircase=True)
-    return optax.adam(schedule, **knobs)
-
-
-def _adam_with_step(params, grads, init_value, every, factor, **knobs) -> Trajectory:
-    return _adam(params, grads, lambda t: init_value * factor ** (t // every), **knobs)
-
-
+nothing = {"rate": 0.0}
 TABLE = [
-    Row("sgd", optim.sgd, {"learning_rate": RATE}, _sgd, optax.sgd),
-    Row(
-        "momentum",
-        optim.momentum,
-        {"learning_rate": RATE, "decay": DECAY},
-        _momentum,
-        lambda learning_rate, decay: optax.sgd(learning_rate, momentum=decay),
-        quadratic={"learning_rate": 0.01},
-    ),
-    Row(
-        "adam",
-        optim.adam,
-        {"learning_rate": RATE, **ADAM},
-        _adam,
-        optax.adam,
-        quadratic={"learning_rate": 0.01},
-    ),
+    *WHOLE,
     Row(
         "adam_with_step",
         adam_with_step,
-        {"init_value": RATE, "every": EVERY, "factor": FACTOR, **ADAM},
-        _adam_with_step,
-        _optax_adam_with_step,
-        quadratic={"every": 300.0},
+        {**SCHEDULE, **ADAM},
+        numpy_adam_with_step,
+        optax_adam_with_step,
+        UNTIL_300,
+    ),
+    Row(
+        "adam_and_decay",
+        adam_and_decay,
+        {**WHOLE_ADAM, "rate": WEIGHT_DECAY},
+        f.adam,
+        optax_adam_and_decay,
+        {**SLOW, **nothing},
+        bias=nothing,
+        covers=("weight_decay",),
+    ),
+    Row(
+        "adam_and_decay_alone",
+        adam_and_decay_alone,
+        {**WHOLE_ADAM, "rate": WEIGHT_DECAY_ALONE},
+        with_fixed(f.adam, decay_scaled=False),
+        # Last in the chain a negative multiple of the parameters is the same.
+        None,
+        {**SLOW, **nothing},
+        bias=nothing,
+    ),
+    Row(
+        "decayed_momentum",
+        decayed_momentum,
+        {**MOMENTUM, "rate": WEIGHT_DECAY},
+        partial(numpy_decayed, partial(f.momentum, inside=True)),
+        None,
+        {**SLOW, **nothing},
+        bias=nothing,
+        covers=("with_weight_decay",),
+    ),
+    Row(
+        "decayed_nesterov",
+        decayed_nesterov,
+        {**MOMENTUM, "rate": WEIGHT_DECAY},
+        partial(numpy_decayed, partial(f.momentum, look="ahead")),
+        None,
+        {**SLOW, **nothing},
+        bias=nothing,
+    ),
+    Row(
+        "decayed_sgd_with_step",
+        decayed_sgd_with_step,
+        {**SCHEDULE, "rate": WEIGHT_DECAY},
+        numpy_decayed_sgd_with_step,
+        optax_decayed_sgd_with_step,
+        {**UNTIL_300, **nothing},
+        bias=nothing,
+    ),
+    Row(
+        "decayed_sgd_alone",
+        decayed_sgd_alone,
+        {**SGD, "rate": WEIGHT_DECAY_ALONE},
+        partial(numpy_decayed, f.sgd, scaled=False),
+        None,
+        nothing,
+        bias=nothing,
+    ),
+    Row(
+        "multiply_weights",
+        sgd_and_multiply,
+        {**SGD, "factor": MULTIPLIER},
+        numpy_sgd_and_multiply,
+        None,
+        {"factor": 1.0},
+        bias={"factor": 1.0},
+        covers=("multiply_weights",),
+    ),
+    Row(
+        "max_norm",
+        sgd_and_max_norm,
+        {**SGD, "c": BOUND},
+        f.max_norm,
+        None,
+        {"c": 1e3},
+        covers=("max_norm",),
+    ),
+    Row(
+        "clip",
+        clipped,
+        {**SGD, "max_delta": BOUND},
+        f.clipped,
+        lambda learning_rate, max_delta: optax.chain(
+            optax.clip(max_delta), optax.sgd(learning_rate)
+        ),
+        covers=("clip",),
+    ),
+    Row(
+        "clip_by_norm",
+        clipped_by_norm,
+        {**SGD, "max_norm": BOUND},
+        f.clipped,
+        covers=("clip_by_norm",),
+    ),
+    Row(
+        "clip_by_global_norm",
+        clipped_by_global_norm,
+        {**SGD, "max_norm": BOUND},
+        f.clipped,
+        lambda learning_rate, max_norm: optax.chain(
+            optax.clip_by_global_norm(max_norm), optax.sgd(learning_rate)
+        ),
+        coupled=True,
+        covers=("clip_by_global_norm",),
+    ),
+    Row(
+        "by_path",
+        two_rates,
+        MOMENTUM,
+        f.momentum,
+        lambda learning_rate, decay: optax.multi_transform(
+            {True: optax.sgd(learning_rate, momentum=decay), False: optax.sgd(learning_rate)},
+            weights,
+        ),
+        SLOW,
+        bias={"decay": 0.0},
+        covers=("by_path",),
+    ),
+    Row(
+        "freeze",
+        weights_alone,
+        MOMENTUM,
+        f.momentum,
+        lambda learning_rate, decay: optax.multi_transform(
+            {True: optax.sgd(learning_rate, momentum=decay), False: optax.set_to_zero()}, weights
+        ),
+        None,
+        bias={"learning_rate": 0.0},
+        covers=("freeze",),
+    ),
+    Row(
+        "plateau",
+        on_plateau,
+        PLATEAU,
+        with_fixed(f.plateau, values=PLATEAU_VALUES, patience=2),
+        optax_on_plateau,
+        {"min_scale": 0.5},
+        covers=("plateau", "plateau_rule"),
+        extra={"value": 1.0},
+    ),
+    part("trace", optim.trace, optax.trace, {"decay": BELOW}, f.momentum),
+    part("scale_by_adam", optim.scale_by_adam, optax.scale_by_adam, ADAM, f.adam),
+    part("scale_by_rms", optim.scale_by_rms, optax.scale_by_rms, without_rate(RMS), f.rmsprop),
+    part("scale_by_rss", optim.scale_by_rss, optax.scale_by_rss, without_rate(ADAGRAD), f.adagrad),
+    Row(
+        "scale_by_learning_rate",
+        optim.scale_by_learning_rate,
+        SGD,
+        f.sgd,
+        optax.scale_by_learning_rate,
+        covers=("scale_by_learning_rate",),
     ),
 ]
 
-EVERY_ROW = pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
-EVERY_ROW_WITH_TWIN = pytest.mark.parametrize(
-    "row", [row for row in TABLE if row.optax is not None], ids=lambda row: row.name
-)
+
+def rows(chosen=lambda row: True):
+    found = [row for row in TABLE if chosen(row)]
+    return pytest.mark.parametrize("row", found, ids=lambda row: row.name)
+
+
+def _of_another_state():
+    """The first row of each structure of state: what is stored and sharded is the state."""
+    params = {"bias": np.ones(2, np.float32), "kernel": np.ones((2, 2), np.float32)}
+    seen = set()
+    for row in TABLE:
+        structure = jax.tree.structure(jax.eval_shape(row.make().init, params))
+        if structure not in seen:
+            seen.add(structure)
+            yield row.name
+
+
+EVERY_ROW = rows()
+_STATES = frozenset(_of_another_state())
+EVERY_STATE = rows(lambda row: row.name in _STATES)
+EVERY_ROW_WITH_TWIN = rows(lambda row: row.optax is not None)
 EVERY_KNOB = pytest.mark.parametrize(
     ("row", "knob"),
     [pytest.param(row, knob, id=f"{row.name}-{knob}") for row in TABLE for knob in row.knobs],

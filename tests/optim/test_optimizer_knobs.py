@@ -15,7 +15,8 @@ from optimizer_table import EVERY_KNOB
 @pytest.mark.parametrize("form", [float, np.float64, jnp.float32], ids=["float", "numpy", "jax"])
 def test_a_concrete_value_outside_its_range_is_refused_by_name(row, knob, form):
     for bad in (*row.knobs[knob].bad, np.nan):
-        message = rf"^{knob} must be in {re.escape(row.knobs[knob].allowed)}, got {form(bad)}$"
+        name, allowed = row.knobs[knob].called or knob, re.escape(row.knobs[knob].allowed)
+        message = rf"^{name} must be in {allowed}, got {form(bad)}$"
         with pytest.raises(ValueError, match=message.replace("+", r"\+")):
             row.make(**{knob: form(bad)})
 
@@ -28,7 +29,8 @@ def test_values_inside_the_range_are_taken(row, knob):
 
 @EVERY_KNOB
 def test_what_is_no_number_is_refused_by_name(row, knob):
-    with pytest.raises(TypeError, match=rf"^{knob} must be a number, got"):
+    name = row.knobs[knob].called or knob
+    with pytest.raises(TypeError, match=rf"^{name} must be a number, got"):
         row.make(**{knob: [object()]})
 
 
@@ -36,11 +38,22 @@ def test_what_is_no_number_is_refused_by_name(row, knob):
 def test_a_traced_value_is_not_looked_at(row, knob, params):
     def update(value):
         tx = row.make(**{knob: value})
-        return tx.update(params, tx.init(params), params)[0]
+        return row.update(tx, params, tx.init(params), params)[0]
 
     for bad in row.knobs[knob].bad:  # the boundary of fit checks what is behind a tracer
         shapes = jax.eval_shape(update, jnp.float32(bad))
         assert shapes["dense"]["kernel"].shape == (16, 8)
+
+
+@EVERY_KNOB
+def test_a_schedule_is_taken_or_refused_by_name(row, knob):
+    """Where a schedule has no meaning, it is not taken and then fails at `init`."""
+    schedule = lambda count: jnp.asarray(row.knobs[knob].value)  # noqa: E731
+    if row.knobs[knob].scheduled:
+        row.make(**{knob: schedule})
+    else:
+        with pytest.raises(TypeError, match=rf"^{knob} must be a number, got"):
+            row.make(**{knob: schedule})
 
 
 @EVERY_KNOB
