@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxnn.arguments import check_knob
-from jaxnn.tree import Mask, mask_tree, sum_of_absolutes, sum_of_squares, weights_only
+from jaxnn.tree import Mask, mask_tree, sum_of_absolutes, sum_of_squares
 
 __all__ = ["Regularizer", "elastic", "l1", "l2", "per_layer"]
 
@@ -31,7 +31,7 @@ def _counted(mask: Mask, params: Any) -> list[jax.Array]:
     return [leaf for leaf, counts in zip(jax.tree.leaves(params), included, strict=True) if counts]
 
 
-def l1(strength: Number, *, mask: Mask = weights_only) -> Regularizer:
+def l1(strength: Number, *, mask: Mask = "weights_only") -> Regularizer:
     r"""L1 regularization, $\lambda \lVert W \rVert_1$, which drives weights to 0 exactly.
 
     Its gradient is $\lambda\,\mathrm{sign}(W)$, taken as 0 at 0.
@@ -56,7 +56,7 @@ def l1(strength: Number, *, mask: Mask = weights_only) -> Regularizer:
     return lambda params: jnp.asarray(strength, float) * sum_of_absolutes(_counted(mask, params))
 
 
-def l2(strength: Number, *, mask: Mask = weights_only) -> Regularizer:
+def l2(strength: Number, *, mask: Mask = "weights_only") -> Regularizer:
     r"""L2 regularization, $\tfrac12 \lambda \lVert W \rVert_2^2$, whose gradient is $\lambda W$.
 
     Args:
@@ -82,7 +82,7 @@ def l2(strength: Number, *, mask: Mask = weights_only) -> Regularizer:
     )
 
 
-def elastic(l1: Number, l2: Number, *, mask: Mask = weights_only) -> Regularizer:
+def elastic(l1: Number, l2: Number, *, mask: Mask = "weights_only") -> Regularizer:
     r"""Elastic net, $\sum_w \lambda_1 |w| + \lambda_2 w^2$, as lecture N writes it.
 
     There is no ½ here: `elastic(0, s)` is `l2(2 * s)`.
@@ -118,7 +118,7 @@ def per_layer(
     regularizer: Callable[..., Regularizer],
     strengths: Mapping[str, Number],
     *,
-    mask: Mask = weights_only,
+    mask: Mask = "weights_only",
 ) -> Regularizer:
     """A strength of its own for each layer, by path; other layers have none.
 

@@ -53,9 +53,10 @@ def mask_tree(mask: Mask | None, params: Any) -> Any:
     """A tree of Python booleans like `params`: which leaves a rule applies to.
 
     Args:
-      mask: "all" or None; a regular expression, searched for in the leaf's path
-        ("Dense_0/kernel"); a function of (path, leaf), such as `weights_only`; or, as in
-        Optax, a tree of booleans or a function of params that returns one.
+      mask: "weights_only", the rule of that name; "all" or None; any other regular
+        expression, searched for in the leaf's path ("Dense_0/kernel"); a function of
+        (path, leaf), such as `weights_only`; or, as in Optax, a tree of booleans or a
+        function of params that returns one.
       params: a pytree of arrays.
 
     Returns:
@@ -87,6 +88,8 @@ def mask_tree(mask: Mask | None, params: Any) -> Any:
 
 
 def _rule(mask: str | re.Pattern[str] | Callable[..., Any] | None) -> Callable[..., Any]:
+    if mask == "weights_only":  # by name, since optax.inject_hyperparams calls what is callable
+        return weights_only
     if callable(mask):
         return mask
     pattern = re.compile("" if mask is None or mask == "all" else mask)

@@ -96,7 +96,7 @@ DESCRIPTIONS = [
     ),
     (
         jaxnn.regularizers.l2(1e-4),
-        {"jaxnn.regularizers.l2": {"mask": "jaxnn.tree.weights_only", "strength": 1e-4}},
+        {"jaxnn.regularizers.l2": {"mask": "weights_only", "strength": 1e-4}},
     ),
 ]
 

@@ -20,7 +20,7 @@ from jaxnn.optim.rate import (
     transformation,
     value_at,
 )
-from jaxnn.tree import Mask, weights_only
+from jaxnn.tree import Mask
 
 __all__ = ["AdamState", "adam", "adamw", "nadam", "scale_by_adam"]
 
@@ -286,7 +286,7 @@ def adamw(
     eps_root: Knob = 0.0,
     mu_dtype: Any = None,
     weight_decay: Knob = 1e-4,
-    mask: Mask | None = weights_only,
+    mask: Mask | None = "weights_only",
     *,
     nesterov: bool = False,
     bias_correction: bool = True,

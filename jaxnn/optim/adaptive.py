@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxnn.arguments import check_knob
 from jaxnn.optim.moments import bias_correction, moment
 from jaxnn.optim.momentum import trace
 from jaxnn.optim.rate import (
@@ -47,7 +48,7 @@ def scale_by_rss(
     >>> update
     Array([1., 0.], dtype=float32)
     """
-    check_scheduled("initial_accumulator_value", initial_accumulator_value, 0)
+    check_knob("initial_accumulator_value", initial_accumulator_value, 0)
     check_scheduled("eps", eps, 0)
 
     def init(params: optax.Params) -> RssState:
@@ -147,7 +148,7 @@ def scale_by_rms(
     """
     check_scheduled("decay", decay, 0, 1)
     check_scheduled("eps", eps, 0)
-    check_scheduled("initial_scale", initial_scale, 0)
+    check_knob("initial_scale", initial_scale, 0)
     corrected = bias_correction
 
     def init(params: optax.Params) -> RmsState:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxnn.optim.rate import Knob, check_scheduled, next_count, transformation, value_at
-from jaxnn.tree import Mask, global_norm, mask_tree, weights_only
+from jaxnn.tree import Mask, global_norm, mask_tree
 
 __all__ = ["BoundState", "clip", "clip_by_global_norm", "clip_by_norm", "max_norm"]
 
@@ -123,7 +123,9 @@ def clip_by_global_norm(max_norm: Knob) -> optax.GradientTransformationExtraArgs
     return _bounded("max_norm", max_norm, apply)
 
 
-def max_norm(c: Knob, *, mask: Mask | None = weights_only) -> optax.GradientTransformationExtraArgs:
+def max_norm(
+    c: Knob, *, mask: Mask | None = "weights_only"
+) -> optax.GradientTransformationExtraArgs:
     r"""Hold every unit's vector of incoming weights within $\lVert w \rVert_2 \le c$.
 
     $$w \leftarrow (w + u) \min\Big(1, \frac{c}{\lVert w + u \rVert_2}\Big)$$

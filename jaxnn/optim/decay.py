@@ -22,7 +22,7 @@ from jaxnn.optim.rate import (
     transformation,
     value_at,
 )
-from jaxnn.tree import Mask, mask_tree, weights_only
+from jaxnn.tree import Mask, mask_tree
 
 __all__ = ["DecayState", "multiply_weights", "weight_decay", "with_weight_decay"]
 
@@ -64,7 +64,7 @@ def _add_multiple(
 
 
 def weight_decay(
-    rate: Knob, *, mask: Mask | None = weights_only, scaled_by_learning_rate: bool = True
+    rate: Knob, *, mask: Mask | None = "weights_only", scaled_by_learning_rate: bool = True
 ) -> optax.GradientTransformationExtraArgs:
     r"""Decoupled weight decay, as a link of a chain; biases and norm scales are left alone.
 
@@ -109,7 +109,7 @@ def weight_decay(
 
 
 def multiply_weights(
-    factor: Knob, *, mask: Mask | None = weights_only
+    factor: Knob, *, mask: Mask | None = "weights_only"
 ) -> optax.GradientTransformationExtraArgs:
     r"""Multiply all weights by a constant at each step, $W \leftarrow c\,W + u$.
 
@@ -149,7 +149,7 @@ def with_weight_decay(
     optimizer: optax.GradientTransformation,
     rate: Knob,
     *,
-    mask: Mask | None = weights_only,
+    mask: Mask | None = "weights_only",
     scaled_by_learning_rate: bool = True,
 ) -> optax.GradientTransformationExtraArgs:
     r"""Any optimizer, with decoupled weight decay beside its own step.

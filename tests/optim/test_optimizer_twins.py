@@ -78,7 +78,8 @@ def test_a_moment_in_half_precision(name, params, grads):
     g = jax.tree.map(lambda g: jnp.asarray(g[0]), grads(1))
     pair = [tx(0.05, **{argument: jnp.bfloat16}) for tx in (ours, theirs)]
     states = [tx.init(params) for tx in pair]
-    for tolerance in (1e-6, 1e-2):  # of the second step one moment has been rounded
+    # Optax's own 1 - b^t has lost digits at the first step; at the second a moment is rounded.
+    for tolerance in (2e-5, 1e-2):
         results = [tx.update(g, state, params) for tx, state in zip(pair, states, strict=True)]
         (a, _), (b, _) = results
         states = [state for _, state in results]
