@@ -1,7 +1,8 @@
 """Optimizers and schedules, as ordinary Optax transformations of our own."""
 
 from jaxnn.optim import schedules
-from jaxnn.optim.adam import AdamState, adam, adamw, nadam, scale_by_adam
+from jaxnn.optim.adam import AdamState, adam, scale_by_adam
+from jaxnn.optim.adam_relatives import adamw, nadam
 from jaxnn.optim.adaptive import (
     RmsState,
     RssState,
