@@ -24,6 +24,8 @@ def start_digits(folder, *options):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        # A test run in the background hands its children a SIGINT that is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
@@ -61,7 +63,7 @@ def test_ctrl_c_ends_a_run_tidily(tmp_path, digits):
     assert loaded.evaluate(digits.val)["loss"] == pytest.approx(lines[-1]["val/loss"], rel=1e-5)
 
 
-def test_a_second_ctrl_c_does_not_wait(tiny, recipe, tmp_path):
+def test_a_second_ctrl_c_does_not_wait(tiny, recipe, tmp_path, request):
     ended = []
 
     class Impatient(jaxnn.train.Observer):
@@ -75,7 +77,8 @@ def test_a_second_ctrl_c_does_not_wait(tiny, recipe, tmp_path):
         def on_end(self, run):
             ended.append("ended")
 
-    before = signal.getsignal(signal.SIGINT)
+    given = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, given))
     with pytest.raises(KeyboardInterrupt):
         jaxnn.fit(
             recipe,
@@ -87,7 +90,7 @@ def test_a_second_ctrl_c_does_not_wait(tiny, recipe, tmp_path):
             observers=[Impatient()],
         )
     assert ended == ["ended"]
-    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert len((tmp_path / "run/history.jsonl").read_text().splitlines()) == 2
 
 
