@@ -18,14 +18,20 @@ import jaxnn
 from jaxnn.train import unused_accelerator
 
 
+# A test run in the background hands its children a SIGINT that is ignored.
+AS_IN_A_TERMINAL = """
+import runpy, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+runpy.run_module("experiments.digits", run_name="__main__", alter_sys=True)
+"""
+
+
 def start_digits(folder, *options):
     return subprocess.Popen(
-        [sys.executable, "-m", "experiments.digits", "--folder", str(folder), *options],
+        [sys.executable, "-c", AS_IN_A_TERMINAL, "--folder", str(folder), *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        # A test run in the background hands its children a SIGINT that is ignored.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
