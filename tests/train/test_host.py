@@ -17,7 +17,6 @@ import pytest
 import jaxnn
 from jaxnn.train import unused_accelerator
 
-
 # A test run in the background hands its children a SIGINT that is ignored.
 AS_IN_A_TERMINAL = """
 import runpy, signal
