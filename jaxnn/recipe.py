@@ -14,15 +14,21 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import flax.linen as nn
 import jax
 import numpy as np
 import optax
 
 from jaxnn.arguments import check_positive_int
 from jaxnn.keys import Keys, stream
-from jaxnn.losses import Loss, softmax_cross_entropy, unwrap
-from jaxnn.metrics import Metric, Pair, accuracy, weighted
+from jaxnn.losses import (
+    Loss,
+    negative_log_likelihood,
+    sigmoid_cross_entropy,
+    softmax_cross_entropy,
+    unwrap,
+)
+from jaxnn.metrics import Metric, Pair, Sums, accuracy, binary_accuracy, weighted
+from jaxnn.nn.functional import Model, as_functional
 from jaxnn.optim import ParameterAverage
 from jaxnn.regularizers import Regularizer
 
@@ -43,7 +49,7 @@ __all__ = [
 Apply = Callable[[Any, Any, Any, Keys], tuple[Any, Any]]
 """`(params, model_state, inputs, keys) -> (outputs, model_state)`: the model, its mode fixed."""
 
-Objective = Callable[[Apply, Any, Any, Any, Keys], tuple[Pair, Any, Mapping[str, Pair | jax.Array]]]
+Objective = Callable[[Apply, Any, Any, Any, Keys], tuple[Pair, Any, Mapping[str, Sums | jax.Array]]]
 """`(apply, params, model_state, batch, keys) -> ((sum, count), model_state, metrics)`"""
 
 
@@ -55,14 +61,17 @@ class Recipe:
     `{"x", "y", "weight"}`, or `objective` is, and anything goes.
 
     Attributes:
-      model: a Flax Linen module. Its mode is told by the keyword that its `__call__` has
-        (`train`, `training`, `is_training` or `deterministic`), if any.
+      model: a Flax Linen module, a pair of functions (init, apply), or a
+        `jaxnn.nn.Functional`, which `jaxnn.nn.from_nnx` makes of an NNX module. Its mode is
+        told by the keyword that it has (`train`, `training`, `is_training` or
+        `deterministic`), if any; see `jaxnn.nn.as_functional`.
       loss: `(outputs, targets) -> losses`, one per example; see `jaxnn.losses`.
       optimizer: an Optax transformation, ours or any.
       regularizer: `params -> penalty`, added to the mean loss; see `jaxnn.regularizers`.
       augmentation: `(key, batch) -> batch`, applied to training batches in the step.
-      metrics: names to `(outputs, targets, weight) -> (sum, count)`. None: what suits the
-        loss (accuracy for cross-entropy). The loss itself is always among them.
+      metrics: names to `(outputs, targets, weight) -> (sum, count)`, or an accumulator; see
+        `jaxnn.metrics`. None: what suits the loss (accuracy, for a classifier's). The loss
+        itself is always among them.
       objective: `(apply, params, model_state, batch, keys) -> ((sum, count), model_state,
         metrics)`: what the step differentiates, instead of `loss` and `metrics`. It calls
         `apply(params, model_state, inputs, keys)` for the model's outputs and new state,
@@ -72,7 +81,7 @@ class Recipe:
       average: a running average of the parameters; see `jaxnn.optim.parameter_average`.
       skip_nonfinite: leave out steps whose loss or gradient is NaN or Inf, as if their batch
         had not been there, and end the run after this many in a row. None: do not look.
-      rngs: names of the Linen streams that the model draws from in training.
+      rngs: names of the streams that a Linen module draws from in training.
 
     Raises:
       ValueError, TypeError: parts that are missing or do not go together.
@@ -85,7 +94,7 @@ class Recipe:
     ... )
     """
 
-    model: nn.Module
+    model: Model
     loss: Loss | None = None
     optimizer: optax.GradientTransformation | None = None
     regularizer: Regularizer | None = None
@@ -98,8 +107,7 @@ class Recipe:
     rngs: tuple[str, ...] = ("dropout",)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.model, nn.Module):
-            raise TypeError(f"model must be a flax.linen.Module, got {self.model!r}")
+        as_functional(self.model)  # or is refused
         if (self.loss is None) == (self.objective is None):
             raise ValueError(
                 "a Recipe needs either loss= or objective=, got "
@@ -189,7 +197,7 @@ def supervised(loss: Loss, metrics: Mapping[str, Metric]) -> Objective:
 
     def objective(
         apply: Apply, params: Any, model_state: Any, batch: Any, keys: Keys
-    ) -> tuple[Pair, Any, dict[str, Pair]]:
+    ) -> tuple[Pair, Any, dict[str, Sums]]:
         outputs, model_state = apply(params, model_state, batch["x"], keys)
         weight = batch.get("weight")
         pair = weighted(loss(outputs, batch["y"]), weight)
@@ -199,6 +207,14 @@ def supervised(loss: Loss, metrics: Mapping[str, Metric]) -> Objective:
     return objective
 
 
+# What a loss is judged by where the recipe does not say.
+_SUITABLE: Mapping[Loss, Mapping[str, Metric]] = {
+    softmax_cross_entropy: {"accuracy": accuracy},
+    negative_log_likelihood: {"accuracy": accuracy},
+    sigmoid_cross_entropy: {"accuracy": binary_accuracy},
+}
+
+
 def objective_of(recipe: Recipe) -> Objective:
     """The recipe's own objective, or the supervised one of its loss."""
     if recipe.objective is not None:
@@ -206,7 +222,8 @@ def objective_of(recipe: Recipe) -> Objective:
     assert recipe.loss is not None  # a Recipe has one of the two
     metrics = recipe.metrics
     if metrics is None:
-        metrics = {"accuracy": accuracy} if unwrap(recipe.loss) is softmax_cross_entropy else {}
+        base = unwrap(recipe.loss)  # by identity: a callable need not be hashable
+        metrics = next((fit for loss, fit in _SUITABLE.items() if loss is base), {})
     return supervised(recipe.loss, metrics)
 
 
@@ -232,35 +249,26 @@ def init_variables(recipe: Recipe, key: jax.Array, batch: Any) -> tuple[Any, Any
       batch: arrays of any number of examples; only shapes and dtypes matter.
 
     Returns:
-      `(params, model_state)`; the state holds every other collection, `{}` where none.
+      `(params, model_state)`; the state is `{}` where the model has none.
     """
-    model = recipe.model
-    variables = dict(
-        model.init(stream(key, "params"), inputs_of(batch), **_mode(model, train=False))
-    )
-    return variables.pop("params", {}), variables
+    return as_functional(recipe.model).init(stream(key, "params"), inputs_of(batch))
 
 
-def bind(recipe: Recipe, *, train: bool) -> Apply:
-    """The model as a pure function with its mode fixed: what an objective calls."""
-    model, mode = recipe.model, _mode(recipe.model, train=train)
+def bind(recipe: Recipe, *, train: bool, weight: jax.Array | None = None) -> Apply:
+    """The model as a pure function with its mode fixed: what an objective calls.
+
+    Args:
+      recipe: holds the model.
+      train: whether it is in training.
+      weight: the training batch's weights, (n,) or (n, tokens), for a model that leaves
+        padding out of its running statistics.
+
+    Returns:
+      `(params, model_state, inputs, keys) -> (outputs, model_state)`.
+    """
+    model = as_functional(recipe.model, rngs=recipe.rngs)
 
     def apply(params: Any, model_state: Any, inputs: Any, keys: Keys) -> tuple[Any, Any]:
-        variables = {"params": params, **model_state}
-        if not train:
-            return model.apply(variables, inputs, **mode), model_state
-        rngs = {name: keys(name) for name in recipe.rngs}
-        outputs, updated = model.apply(
-            variables, inputs, rngs=rngs, mutable=list(model_state), **mode
-        )
-        return outputs, dict(updated)
+        return model.apply(params, model_state, inputs, train=train, keys=keys, weight=weight)
 
     return apply
-
-
-def _mode(model: nn.Module, *, train: bool) -> dict[str, Any]:
-    parameters = inspect.signature(type(model).__call__).parameters
-    for name in ("train", "training", "is_training"):
-        if name in parameters:
-            return {name: train}
-    return {"deterministic": not train} if "deterministic" in parameters else {}

@@ -79,17 +79,22 @@ DESCRIPTIONS = [
     (jnp.bfloat16, "jax.numpy.bfloat16"),
     (float, "builtins.float"),
     (
-        jaxnn.nn.Dropout(0.5),
-        {"jaxnn.nn.dropout.Dropout": {"rate": 0.5}},
+        jaxnn.nn.LayerNorm(epsilon=1e-5),
+        {
+            "jaxnn.nn.norm.LayerNorm": {
+                "epsilon": 1e-5,
+                "use_bias": True,
+                "use_scale": True,
+                "param_dtype": "builtins.float",
+            }
+        },
     ),
     (
-        jaxnn.nn.MLP((4, 2), activation="tanh"),
+        jaxnn.nn.LogisticRegression(3, kernel_init=jaxnn.nn.constant(0.1)),
         {
-            "jaxnn.nn.models.MLP": {
-                "widths": [4, 2],
-                "activation": "tanh",
-                "dropout_rate": None,
-                "kernel_init": None,
+            "jaxnn.nn.models.mlp.LogisticRegression": {
+                "classes": 3,
+                "kernel_init": {"jaxnn.nn.initializers.constant": {"value": 0.1}},
                 "param_dtype": "builtins.float",
             }
         },

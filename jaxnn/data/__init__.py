@@ -1,16 +1,80 @@
 """Data sets, preprocessing and splits, on the host."""
 
-from jaxnn.data.datasets import Data, digits, from_arrays
-from jaxnn.data.preprocess import Standardization, fit_standardize, standardize, unstandardize
+from jaxnn.data import augment
+from jaxnn.data.components import PCA, fit_pca, pca, unpca
+from jaxnn.data.datasets import Data, digits, from_arrays, from_parts
+from jaxnn.data.files import from_csv, from_npz
+from jaxnn.data.folds import k_fold, k_folds
+from jaxnn.data.image_sets import cifar10, fashion_mnist, mnist
+from jaxnn.data.images import (
+    Centering,
+    center,
+    fit_channel_mean,
+    fit_channel_standardize,
+    fit_mean_image,
+    uncenter,
+)
+from jaxnn.data.preprocess import apply, invert
 from jaxnn.data.split import split_indices
+from jaxnn.data.standardization import (
+    Standardization,
+    fit_standardize,
+    standardize,
+    unstandardize,
+)
+from jaxnn.data.states import load_state, save_state
+from jaxnn.data.streams import iterate, stream
+from jaxnn.data.whitening import (
+    ZCA,
+    Whitening,
+    fit_whiten,
+    fit_zca,
+    unwhiten,
+    unzca,
+    whiten,
+    zca,
+)
 
 __all__ = [
+    "PCA",
+    "ZCA",
+    "Centering",
     "Data",
     "Standardization",
+    "Whitening",
+    "apply",
+    "augment",
+    "center",
+    "cifar10",
     "digits",
+    "fashion_mnist",
+    "fit_channel_mean",
+    "fit_channel_standardize",
+    "fit_mean_image",
+    "fit_pca",
     "fit_standardize",
+    "fit_whiten",
+    "fit_zca",
     "from_arrays",
+    "from_csv",
+    "from_npz",
+    "from_parts",
+    "invert",
+    "iterate",
+    "k_fold",
+    "k_folds",
+    "load_state",
+    "mnist",
+    "pca",
+    "save_state",
     "split_indices",
     "standardize",
+    "stream",
+    "uncenter",
+    "unpca",
     "unstandardize",
+    "unwhiten",
+    "unzca",
+    "whiten",
+    "zca",
 ]

@@ -11,11 +11,11 @@ import jax
 import numpy as np
 
 from jaxnn.arguments import check_positive_int
-from jaxnn.data.preprocess import Standardization, fit_standardize, standardize
+from jaxnn.data.preprocess import Method, State, apply, fit_method
 from jaxnn.data.split import split_indices
 from jaxnn.data.validate import as_dense, check_batch
 
-__all__ = ["Data", "digits", "from_arrays", "read_digits"]
+__all__ = ["Data", "digits", "from_arrays", "from_parts", "read_digits"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +29,9 @@ class Data:
       train: the examples to train on.
       val: the examples to choose hyper-parameters and the best epoch by, or None.
       test: the examples to estimate generalization on, once, or None.
-      preprocess: what was fitted on the training part and applied to all, or None.
+      preprocess: what was fitted on the training part and applied to all, or None. New
+        inputs go through `jaxnn.data.apply(data.preprocess, x)`.
+      classes: the names of the classes that `y` numbers, where they have any.
 
     >>> Data(train={"x": np.zeros((130, 3))}).steps_per_epoch(64)
     3
@@ -38,7 +40,8 @@ class Data:
     train: Any
     val: Any = None
     test: Any = None
-    preprocess: Standardization | None = None
+    preprocess: State | None = None
+    classes: tuple[str, ...] | None = None
 
     def steps_per_epoch(self, batch_size: int) -> int:
         """The number of mini-batches that cover `train` once, the last one maybe smaller."""
@@ -53,7 +56,7 @@ def from_arrays(
     key: Any,
     fractions: Sequence[float] = (0.6, 0.2, 0.2),
     stratify: bool = False,
-    standardize: bool = False,
+    preprocess: Method | None = None,
 ) -> Data:
     """A user's own arrays, split at random into train, val and test.
 
@@ -64,8 +67,11 @@ def from_arrays(
       fractions: of train, then val, then test, at most 1 together; fewer than three
         leave the later parts None.
       stratify: whether each class of `y` is split by the same fractions.
-      standardize: whether each feature of `x`, then one array, gets mean 0 and
-        deviation 1, as measured on the training part.
+      preprocess: how `x`, then one array, is transformed, as fitted on the training part:
+        "standardize", "mean_image", "channel_mean", "channel_standardize", "pca", "whiten",
+        "zca", for the function `fit_…` of that name, or any function from the training
+        inputs to the state of one of them, such as `partial(fit_pca, n_components=50)`.
+        None leaves `x` as it is.
 
     Returns:
       The parts, each a dict of `x` and, where given, `y`.
@@ -86,11 +92,6 @@ def from_arrays(
         raise ValueError(f"fractions must be of train, val and test, at most 3, got {fractions}")
     if stratify and y is None:
         raise ValueError("stratify=True needs y, the labels to stratify by, got None")
-    if standardize and isinstance(x, Mapping):
-        raise ValueError(
-            f"standardize=True needs x to be one array, got a dict of {', '.join(x)}; use "
-            "fit_standardize and standardize on the entries that need it"
-        )
     if isinstance(x, Mapping):
         batch: dict[str, Any] = {"x": {name: _host(name, leaf) for name, leaf in x.items()}}
     else:
@@ -103,26 +104,59 @@ def from_arrays(
         jax.tree.map(lambda leaf, indices=indices: leaf[indices], batch)
         for indices in split_indices(n, key=key, fractions=fractions, labels=labels)
     ]
-    return _standardized(parts) if standardize else Data(*parts)
+    return from_parts(*parts, preprocess=preprocess)
 
 
 def _host(name: str, values: Any) -> np.ndarray:
     return np.asarray(as_dense(name, values))
 
 
-def _standardized(parts: list[Any]) -> Data:
-    state = fit_standardize(parts[0]["x"])
-    scaled = [part | {"x": standardize(state, part["x"])} for part in parts]
-    return Data(*scaled, preprocess=state)
+def from_parts(
+    train: Any, val: Any = None, test: Any = None, *, preprocess: Method | None = None
+) -> Data:
+    """Parts that are split already, with their inputs transformed as fitted on `train`.
+
+    Args:
+      train: batch, with `preprocess` a dict in which `x` is one array.
+      val: batch of the same layout, or None.
+      test: batch of the same layout, or None.
+      preprocess: as in `from_arrays`.
+
+    Returns:
+      The parts.
+
+    Raises:
+      TypeError: a sparse matrix, or entries that are no numbers.
+      ValueError: an unknown `preprocess`, or one without one array `x` to fit it on.
+
+    >>> data = from_parts({"x": np.array([[1.0], [3.0]])}, preprocess="standardize")
+    >>> data.train["x"]
+    array([[-1.],
+           [ 1.]])
+    """
+    if preprocess is None:
+        return Data(train, val, test)
+    fit = fit_method(preprocess)
+    if not isinstance(train, Mapping) or isinstance(train.get("x"), (Mapping, type(None))):
+        raise ValueError(
+            f"preprocess={preprocess!r} needs a dict in which x is one array; use the fit "
+            "functions and jaxnn.data.apply on the arrays that need it"
+        )
+    state = fit(train["x"])
+    transformed = [
+        None if part is None else {**part, "x": apply(state, part["x"])}
+        for part in (train, val, test)
+    ]
+    return Data(*transformed, preprocess=state)
 
 
-def digits(*, key: Any, standardize: bool = True) -> Data:
+def digits(*, key: Any, preprocess: Method | None = "standardize") -> Data:
     """1,797 handwritten digits of 8×8 pixels in ten classes, split 60/20/20 by class.
 
     Args:
       key: typed key, raw key or integer seed of the split.
-      standardize: whether each pixel gets mean 0 and deviation 1, as measured on the
-        training part; otherwise the values are 0 to 16.
+      preprocess: as in `from_arrays`, by default mean 0 and deviation 1 for each pixel; with
+        None the values are 0 to 16.
 
     Returns:
       Parts of `x`, (n, 64) float32, and `y`, (n,) int32 from 0 to 9.
@@ -140,7 +174,7 @@ def digits(*, key: Any, standardize: bool = True) -> Data:
         labels.astype(np.int32),
         key=key,
         stratify=True,
-        standardize=standardize,
+        preprocess=preprocess,
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from jaxnn.arguments import check_positive_int
 from jaxnn.keys import as_key, stream
 
-__all__ = ["split_indices"]
+__all__ = ["class_numbers", "split_indices"]
 
 _SUM_TOLERANCE = 1e-9
 
@@ -52,7 +52,7 @@ def split_indices(
     """
     n = check_positive_int("n", n)
     shares = _shares(fractions)
-    class_of = np.zeros(n, int) if labels is None else _class_numbers(labels, n)
+    class_of = np.zeros(n, int) if labels is None else class_numbers(labels, n)
     order = np.asarray(jax.random.permutation(stream(as_key(key), "split"), n))
 
     by_class = np.argsort(class_of[order], kind="stable")
@@ -84,7 +84,8 @@ def _shares(fractions: Sequence[float]) -> np.ndarray:
     return shares / shares.sum()
 
 
-def _class_numbers(labels: Any, n: int) -> np.ndarray:
+def class_numbers(labels: Any, n: int) -> np.ndarray:
+    """(n,) labels, numbers or strings, as integers from 0 up; other shapes are refused."""
     labels = np.asarray(labels)
     if labels.shape != (n,):
         raise ValueError(f"labels must have shape ({n},), one for each example, got {labels.shape}")

@@ -16,7 +16,7 @@ import numpy as np
 from jaxnn.arguments import check_positive_int
 from jaxnn.tree import path_name
 
-__all__ = ["as_dense", "check_batch", "check_batch_size", "check_same_layout"]
+__all__ = ["as_dense", "check_batch", "check_batch_size", "check_layout", "check_same_layout"]
 
 _KINDS = {
     "boolean": jnp.bool_,
@@ -65,17 +65,30 @@ def check_batch(name: str, batch: Any) -> int:
     ValueError: train: x holds NaN at row 1, column 1 (1 value is not finite); clean or \
 drop these rows before training
     """
+    n = check_layout(name, batch)
     leaves = _arrays(name, batch)
-    if not leaves:
-        raise ValueError(f"{name} must hold at least one array, got {batch!r}")
-    for path, leaf in leaves.items():
-        _check_numeric(_place(name, path), leaf)
-    n = _common_length(name, leaves)
     for path, leaf in leaves.items():
         _check_finite(_place(name, path), leaf)
     if isinstance(batch, Mapping) and "weight" in leaves:
         _check_weight(name, leaves)
     return n
+
+
+def check_layout(name: str, batch: Any) -> int:
+    """The part of `check_batch` that looks at no value: arrays of numbers, of one length.
+
+    Returns:
+      The number of examples.
+
+    >>> check_layout("train", {"x": np.array([[np.nan]])})
+    1
+    """
+    leaves = _arrays(name, batch)
+    if not leaves:
+        raise ValueError(f"{name} must hold at least one array, got {batch!r}")
+    for path, leaf in leaves.items():
+        _check_numeric(_place(name, path), leaf)
+    return _common_length(name, leaves)
 
 
 def check_same_layout(train: Any, other: Any, name: str) -> None:

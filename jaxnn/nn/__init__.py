@@ -1,27 +1,113 @@
 """Layers, activations, initializers and models, as Flax Linen modules and pure functions."""
 
-from jaxnn.nn.activations import ACTIVATIONS, activation, relu, tanh
+from jaxnn.nn.activations import ACTIVATIONS, activation
+from jaxnn.nn.conv import Conv, conv
 from jaxnn.nn.dropout import Dropout, dropout
+from jaxnn.nn.functional import Functional, Model, as_functional, from_nnx, takes_weight
+from jaxnn.nn.gates import gelu, gelu_tanh, glu, hard_silu, hard_swish, mish, silu, swish
 from jaxnn.nn.initializers import (
     Initializer,
+    constant,
     glorot_normal,
     glorot_uniform,
     he_normal,
+    he_uniform,
     initializer_for,
+    lecun_normal,
+    lecun_uniform,
+    normal,
+    orthogonal,
+    positive_mean,
+    variance_scaling,
+    zeros,
 )
-from jaxnn.nn.models import MLP
+from jaxnn.nn.lsuv import layer_sequential_unit_variance
+from jaxnn.nn.models import MLP, ConvNet, LogisticRegression, ResNet
+from jaxnn.nn.norm import BatchNorm, GroupNorm, LayerNorm
+from jaxnn.nn.parametric import Maxout, PReLU
+from jaxnn.nn.pooling import avg_pool, global_avg_pool, max_pool
+from jaxnn.nn.pretrained import LoadReport, load_pretrained
+from jaxnn.nn.rectifiers import celu, elu, identity, leaky_relu, relu, relu6, selu, softplus
+from jaxnn.nn.sigmoids import (
+    hard_sigmoid,
+    hard_tanh,
+    log_sigmoid,
+    log_softmax,
+    sigmoid,
+    soft_sign,
+    softmax,
+    tanh,
+)
+from jaxnn.nn.sparsemax import sparsemax
+from jaxnn.nn.summary import Layer, Summary, summary
 
 __all__ = [
     "ACTIVATIONS",
     "MLP",
+    "BatchNorm",
+    "Conv",
+    "ConvNet",
     "Dropout",
+    "Functional",
+    "GroupNorm",
     "Initializer",
+    "Layer",
+    "LayerNorm",
+    "LoadReport",
+    "LogisticRegression",
+    "Maxout",
+    "Model",
+    "PReLU",
+    "ResNet",
+    "Summary",
     "activation",
+    "as_functional",
+    "avg_pool",
+    "celu",
+    "constant",
+    "conv",
     "dropout",
+    "elu",
+    "from_nnx",
+    "gelu",
+    "gelu_tanh",
+    "global_avg_pool",
     "glorot_normal",
     "glorot_uniform",
+    "glu",
+    "hard_sigmoid",
+    "hard_silu",
+    "hard_swish",
+    "hard_tanh",
     "he_normal",
+    "he_uniform",
+    "identity",
     "initializer_for",
+    "layer_sequential_unit_variance",
+    "leaky_relu",
+    "lecun_normal",
+    "lecun_uniform",
+    "load_pretrained",
+    "log_sigmoid",
+    "log_softmax",
+    "max_pool",
+    "mish",
+    "normal",
+    "orthogonal",
+    "positive_mean",
     "relu",
+    "relu6",
+    "selu",
+    "sigmoid",
+    "silu",
+    "soft_sign",
+    "softmax",
+    "softplus",
+    "sparsemax",
+    "summary",
+    "swish",
+    "takes_weight",
     "tanh",
+    "variance_scaling",
+    "zeros",
 ]

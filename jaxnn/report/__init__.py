@@ -4,9 +4,19 @@ Importing this loads neither matplotlib, jinja2 nor rich; each is loaded where i
 """
 
 from jaxnn.report.album import write_album
+from jaxnn.report.batches import augmentation_figure
 from jaxnn.report.figures import loss_curve, metric_curve
 from jaxnn.report.page import Page, render
 from jaxnn.report.progress import Progress
 from jaxnn.report.style import svg
 
-__all__ = ["Page", "Progress", "loss_curve", "metric_curve", "render", "svg", "write_album"]
+__all__ = [
+    "Page",
+    "Progress",
+    "augmentation_figure",
+    "loss_curve",
+    "metric_curve",
+    "render",
+    "svg",
+    "write_album",
+]

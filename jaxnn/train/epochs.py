@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 from jaxnn.arguments import check_positive_int
 from jaxnn.recipe import MakeRecipe, Recipe
 from jaxnn.train.history import EpochRecord
-from jaxnn.train.loop import Loop, Step
+from jaxnn.train.loop import Loop
 from jaxnn.train.prepare import Prepared, prepare
+from jaxnn.train.program import Step
 from jaxnn.train.protocols import Probe
 from jaxnn.train.transfer import copy
 

@@ -15,8 +15,9 @@ from jaxnn.train.folder import RunFolder, find_folder
 from jaxnn.train.history import EpochRecord, History
 from jaxnn.train.interrupt import Interrupt, deferred_interrupt
 from jaxnn.train.keeper import Keeper
-from jaxnn.train.loop import Loop, Step
+from jaxnn.train.loop import Loop
 from jaxnn.train.prepare import prepare
+from jaxnn.train.program import Step
 from jaxnn.train.protocols import Observer, Probe, as_observer
 from jaxnn.train.run import Run
 from jaxnn.train.state import TrainState
@@ -52,11 +53,13 @@ def fit(
     Args:
       recipe: what is trained: a `Recipe`, or `make_recipe: knobs -> Recipe`, which compiles
         once for all values of the knobs. None where `step` and `state` are the user's own.
-      data: a `jaxnn.data.Data`, or one batch pytree (n, …) to train on.
+      data: a `jaxnn.data.Data`, or one batch pytree (n, …) to train on. Arrays too large for
+        the device are streamed: `jaxnn.data.stream(arrays)`, `jaxnn.data.iterate(batches)`, or
+        any loader that is an iterable of batches.
       epochs: passes over the training data in all, a resumed run's earlier ones included.
       batch_size: examples of a step, at most those there are. A ragged last batch is exact:
-        it is filled up with rows of weight 0. (Running statistics of a model that does not
-        look at the weights see those rows too.)
+        it is filled up with rows of weight 0, or for a model that keeps running statistics
+        and does not take `weight`, run in a shape of its own.
       key: root of every draw: a key or an integer seed.
       knobs: dict of floats for `make_recipe`.
       state: the state to start from; None: a fresh one.
@@ -137,6 +140,7 @@ def fit(
         prepared.val,
         prepared.key,
         epoch=done,
+        step=run.history.epochs[-1].step if run.history.epochs else 0,
         steps_per_call=steps_per_call,
     )
     keeper = Keeper(files, loop, checkpoint_every, done)

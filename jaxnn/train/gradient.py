@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from jaxnn.keys import Keys
-from jaxnn.metrics import Pair, as_pairs, ratio
+from jaxnn.metrics import Pair, Sums, as_pair, as_pairs, ratio, total
 from jaxnn.recipe import Recipe, bind, objective_of
 from jaxnn.train.state import TrainState
 
@@ -17,7 +18,7 @@ __all__ = ["gradient"]
 
 def gradient(
     recipe: Recipe, state: TrainState, params: Any, batch: Any, accumulate: int
-) -> tuple[Any, jax.Array, Any, dict[str, Pair]]:
+) -> tuple[Any, jax.Array, Any, dict[str, Sums]]:
     r"""The gradient of the mean loss and the penalty.
 
     $$g = \nabla_\theta \Big[ \frac{\sum_i w_i \ell_i(\theta)}{\sum_i w_i} + R(\theta) \Big]$$
@@ -51,23 +52,24 @@ def gradient(
 
 def _of_part(
     recipe: Recipe, state: TrainState, params: Any, model_state: Any, batch: Any, part: Any = None
-) -> tuple[Any, Pair, Any, dict[str, Pair]]:
+) -> tuple[Any, Pair, Any, dict[str, Sums]]:
     """The gradient of the mean over one part, or where it is numbered, of the sum."""
     keys = Keys(state.key, state.step, part)
-    objective, apply = objective_of(recipe), bind(recipe, train=True)
+    weight = batch.get("weight") if isinstance(batch, Mapping) else None
+    objective, apply = objective_of(recipe), bind(recipe, train=True, weight=weight)
 
     def loss(params: Any) -> tuple[jax.Array, Any]:
         pair, new_state, metrics = objective(apply, params, model_state, batch, keys)
-        pairs = as_pairs({**metrics, "loss": pair})
-        return (ratio(pair) if part is None else pair[0]), (new_state, pairs)
+        value = ratio(pair) if part is None else pair[0]
+        return value, (new_state, as_pair("loss", pair), as_pairs(metrics))
 
-    grads, (model_state, pairs) = jax.grad(loss, has_aux=True)(params)
-    return grads, pairs.pop("loss"), model_state, pairs
+    grads, (model_state, pair, metrics) = jax.grad(loss, has_aux=True)(params)
+    return grads, pair, model_state, metrics
 
 
 def _of_parts(
     recipe: Recipe, state: TrainState, params: Any, batch: Any, accumulate: int
-) -> tuple[Any, Pair, Any, dict[str, Pair]]:
+) -> tuple[Any, Pair, Any, dict[str, Sums]]:
     def split(leaf: jax.Array) -> jax.Array:
         if leaf.shape[0] % accumulate:
             raise ValueError(
@@ -83,11 +85,12 @@ def _of_parts(
         grads, pair, model_state, metrics = _of_part(
             recipe, state, params, model_state, part, number
         )
-        return (jax.tree.map(jnp.add, sums, grads), model_state), {**metrics, "loss": pair}
+        return (jax.tree.map(jnp.add, sums, grads), model_state), (pair, metrics)
 
     start = (jax.tree.map(jnp.zeros_like, params), state.model_state)
-    (sums, model_state), pairs = jax.lax.scan(add_part, start, (jnp.arange(accumulate), parts))
-    pairs = jax.tree.map(lambda leaf: leaf.sum(0), pairs)
-    pair = pairs.pop("loss")
+    (sums, model_state), (pairs, stacked) = jax.lax.scan(
+        add_part, start, (jnp.arange(accumulate), parts)
+    )
+    pair, metrics = total(pairs), {name: total(parts) for name, parts in stacked.items()}
     count = jnp.where(pair[1] > 0, pair[1], 1)
-    return jax.tree.map(lambda g: g / count.astype(g.dtype), sums), pair, model_state, pairs
+    return jax.tree.map(lambda g: g / count.astype(g.dtype), sums), pair, model_state, metrics

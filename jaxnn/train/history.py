@@ -24,6 +24,7 @@ class EpochRecord:
       values: scalars by name: "train/loss", "val/accuracy", "seconds", …
       steps: float64 series by name over the epoch's steps: "loss", …
       stopped: whether a controller ended the run here.
+      arrays: float64 arrays by name, of what is no scalar: "val/confusion", …
     """
 
     epoch: int
@@ -31,6 +32,7 @@ class EpochRecord:
     values: dict[str, float]
     steps: dict[str, np.ndarray]
     stopped: bool = False
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """One line of strict JSON, numbers that are not finite as "nan", "inf" or "-inf"."""
@@ -38,10 +40,9 @@ class EpochRecord:
             "epoch": self.epoch,
             "step": self.step,
             **{name: _to_json(value) for name, value in self.values.items()},
-            "steps": {
-                name: [_to_json(value) for value in series] for name, series in self.steps.items()
-            },
+            "steps": {name: _to_json(series) for name, series in self.steps.items()},
             "stopped": self.stopped,
+            "arrays": {name: _to_json(array) for name, array in self.arrays.items()},
         }
         return json.dumps(line, allow_nan=False)
 
@@ -52,16 +53,16 @@ class EpochRecord:
         return cls(
             epoch=raw.pop("epoch"),
             step=raw.pop("step"),
-            steps={
-                name: np.array([float(value) for value in series])
-                for name, series in raw.pop("steps").items()
-            },
+            steps={name: np.array(values, float) for name, values in raw.pop("steps").items()},
             stopped=raw.pop("stopped"),
+            arrays={name: np.array(values, float) for name, values in raw.pop("arrays").items()},
             values={name: float(value) for name, value in raw.items()},
         )
 
 
-def _to_json(value: Any) -> float | str:
+def _to_json(value: Any) -> float | str | list[Any]:
+    if np.ndim(value):
+        return [_to_json(part) for part in value]
     number = float(value)
     return number if math.isfinite(number) else str(number)
 

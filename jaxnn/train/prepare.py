@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import platform
-import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -18,18 +16,27 @@ from jaxnn._version import __version__
 from jaxnn.arguments import check_positive_int
 from jaxnn.data import Data
 from jaxnn.data.batches import size, steps_in
-from jaxnn.data.validate import check_batch, check_batch_size, check_same_layout
+from jaxnn.data.streams import Stream
 from jaxnn.describe import describe
 from jaxnn.keys import as_key
-from jaxnn.losses import check_targets
-from jaxnn.recipe import MakeRecipe, Recipe, as_maker, build, inputs_of
+from jaxnn.recipe import MakeRecipe, Recipe, as_maker, build
 from jaxnn.train.devices import device_names
-from jaxnn.train.loop import Program, Step, end_epoch, start_epoch, train_chunk
+from jaxnn.train.feed import Feed, OnDevice, Streamed
+from jaxnn.train.layout import fingerprint
+from jaxnn.train.program import Program, Step, end_epoch, start_epoch, train_chunk, train_rows
 from jaxnn.train.protocols import Probe
+from jaxnn.train.sources import (
+    as_on_device,
+    check_labels,
+    check_ragged_end,
+    check_sizes,
+    check_streamed,
+    needs_whole_shapes,
+    sampled,
+)
 from jaxnn.train.state import TrainState, fresh_control, init_state
-from jaxnn.train.step import predict_step
 
-__all__ = ["Prepared", "check_labels", "eval_rows", "from_layout", "layout", "prepare"]
+__all__ = ["Prepared", "prepare"]
 
 _EVAL_ROWS = 512  # of an evaluation batch, at least, where the user does not say
 
@@ -40,8 +47,8 @@ class Prepared:
 
     program: Program
     state: Any
-    train: Any  # on the device
-    val: Any  # on the device, or None
+    train: Feed
+    val: Feed | None
     key: jax.Array
     config: dict[str, Any]
 
@@ -66,8 +73,14 @@ def prepare(
     """
     key = as_key(key)
     train, val = (data.train, data.val) if isinstance(data, Data) else (data, None)
-    train, val = jax.tree.map(_as_on_device, (train, val))
-    batch_size, eval_batch_size = _check_data(train, val, batch_size, eval_batch_size)
+    # Of streamed data a first batch stands for the rest; what follows is checked as it comes.
+    (train_stream, train), (val_stream, val) = (
+        sampled(name, part, batch_size) for name, part in (("train", train), ("val", val))
+    )
+    train, val = jax.tree.map(as_on_device, (train, val))
+    batch_size, eval_rows = check_sizes(
+        train, val, batch_size, eval_batch_size, train_stream, val_stream
+    )
     _check_parts(recipe, knobs, state, step, probes)
     if batch_size % check_positive_int("accumulate", accumulate):
         raise ValueError(f"accumulate must divide the batch size, {batch_size}, got {accumulate}")
@@ -85,6 +98,7 @@ def prepare(
         for name, part in (("train", train), ("val", val)):
             if part is not None and isinstance(state, TrainState):
                 check_labels(make_recipe, state, name, part)
+    examples = size(train) if train_stream is None else train_stream.examples
     config = {
         "recipe": description,
         "knobs": jax.tree.map(float, knobs) if knobs else {},
@@ -94,10 +108,10 @@ def prepare(
         },
         "batch_size": batch_size,
         "accumulate": accumulate,
-        "eval_batch_size": eval_batch_size,
-        "steps_per_epoch": steps_in(size(train), batch_size),
-        "train_examples": size(train),
-        "data": {"train": _fingerprint(train), "val": None if val is None else _fingerprint(val)},
+        "eval_batch_size": eval_rows,
+        "steps_per_epoch": None if examples is None else steps_in(examples, batch_size),
+        "train_examples": examples,
+        "data": {"train": fingerprint(train), "val": None if val is None else fingerprint(val)},
         "step": describe(step),
         "probes": describe(tuple(probes)),
         "versions": _versions(),
@@ -105,11 +119,24 @@ def prepare(
     }
     if make_recipe is None:
         state = jax.tree.map(_strong, state)
-    program = Program(make_recipe, step, tuple(probes), batch_size, accumulate, eval_batch_size)
-    train, val = jax.tree.map(jnp.asarray, (train, val))
-    prepared = Prepared(program, state, train, val, key, config)
-    _trace(prepared)
-    return prepared
+    unpadded = needs_whole_shapes(make_recipe, state)
+    program = Program(make_recipe, step, tuple(probes), batch_size, accumulate, eval_rows, unpadded)
+    check_ragged_end(program, state, examples)
+    _trace(program, state, train, val, key)
+
+    def feed(name: str, part: Any, stream: Stream | None) -> Feed:
+        if stream is None:
+            return OnDevice(part)
+        return Streamed(stream, partial(check_streamed, make_recipe, state, name, part))
+
+    return Prepared(
+        program,
+        state,
+        feed("train", train, train_stream),
+        None if val is None else feed("val", val, val_stream),
+        key,
+        config,
+    )
 
 
 def _strong(leaf: Any) -> jax.Array:
@@ -117,14 +144,6 @@ def _strong(leaf: Any) -> jax.Array:
     if isinstance(leaf, jax.Array) and not leaf.weak_type:
         return leaf
     return jnp.asarray(leaf, jnp.result_type(leaf))
-
-
-def _as_on_device(leaf: Any) -> Any:
-    """NumPy data in the dtype that JAX will give it, so that what is checked is what is used."""
-    if not isinstance(leaf, np.ndarray) or leaf.dtype.kind not in "fiu":
-        return leaf
-    with np.errstate(over="ignore"):  # an overflow is found, as Inf, with its row
-        return leaf.astype(jax.dtypes.canonicalize_dtype(leaf.dtype), copy=False)
 
 
 def _start(make_recipe: MakeRecipe, key: jax.Array, train: Any, knobs: Any, state: Any) -> Any:
@@ -164,41 +183,6 @@ def _init_state(make_recipe: MakeRecipe, key: jax.Array, batch: Any, knobs: Any)
     return init_state(make_recipe, key, batch, knobs)
 
 
-def _check_data(train: Any, val: Any, batch_size: Any, eval_batch_size: Any) -> tuple[int, int]:
-    n = check_batch("train", train)
-    batch_size = check_batch_size(batch_size, n)
-    n_val = 0
-    if val is not None:
-        n_val = check_batch("val", val)
-        check_same_layout(train, val, "val")
-    if eval_batch_size is None:
-        eval_batch_size = eval_rows(val if n_val else train, max(batch_size, _EVAL_ROWS))
-    eval_batch_size = check_positive_int("eval_batch_size", eval_batch_size)
-    if not isinstance(train, Mapping):
-        for name, rows, total in (
-            ("batch_size", batch_size, n),
-            ("eval_batch_size", eval_batch_size, n_val),
-        ):
-            if total % rows:
-                raise ValueError(
-                    f"{name} must divide the {total} examples, since a batch that is no dict has "
-                    f"no place for the weights of a ragged end, got {rows}"
-                )
-    return batch_size, eval_batch_size
-
-
-def eval_rows(data: Any, limit: int) -> int:
-    """Rows of an evaluation batch, at most `limit`.
-
-    A batch that is no dict has no place for weights, so there they divide the examples.
-    """
-    n = size(data)
-    rows = min(n, limit)
-    if isinstance(data, Mapping):
-        return rows
-    return max(divisor for divisor in range(1, rows + 1) if n % divisor == 0)
-
-
 def _check_parts(recipe: Any, knobs: Any, state: Any, step: Any, probes: Any) -> None:
     if recipe is None and (step is None or state is None):
         raise ValueError("recipe may be None only where both step= and state= are given")
@@ -230,74 +214,15 @@ def _knobs(recipe: Any, knobs: Any, state: Any) -> Any:
     return knobs
 
 
-def check_labels(make_recipe: MakeRecipe, state: TrainState, name: str, data: Any) -> None:
-    """Refuse targets that the loss cannot take from this model.
-
-    Args:
-      make_recipe: of the recipe.
-      state: holds knobs and parameters.
-      name: of the data, for the message.
-      data: pytree of arrays (n, …).
-
-    Raises:
-      ValueError, TypeError: what the loss's check of targets says.
-    """
-    loss = build(make_recipe, state.knobs, state.step).loss
-    if loss is None or not isinstance(data, Mapping):
-        return
-    inputs_of(data)
-    if "y" not in data:
-        raise ValueError(f'{name} must hold "y" for the loss, got the keys {sorted(data)}')
-    row = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((1, *leaf.shape[1:]), leaf.dtype), data)
-    outputs = jax.eval_shape(partial(_outputs, make_recipe), state, row["x"])
-    check_targets(loss, f"{name}: y", outputs, data["y"], data.get("weight"))
-
-
-# Jitted, so that a second run finds the trace.
-_outputs = partial(jax.jit, static_argnums=0)(predict_step)
-
-
-def _trace(prepared: Prepared) -> None:
+def _trace(program: Program, state: Any, train: Any, val: Any, key: jax.Array) -> None:
     """Trace the whole program on shapes: what does not fit is said now, and not compiled."""
-    program, state, zero = prepared.program, prepared.state, np.int32(0)
-    order, tally = jax.eval_shape(
-        partial(start_epoch, program), state, prepared.train, prepared.key, zero
-    )
-    state, tally = jax.eval_shape(
-        partial(train_chunk, program), state, tally, prepared.train, order, zero, zero
-    )
-    jax.eval_shape(partial(end_epoch, program), state, tally, prepared.val)
-
-
-def _fingerprint(part: Any) -> dict[str, Any]:
-    checksum = 0
-    for leaf in jax.tree.leaves(part):
-        checksum = zlib.crc32(np.asarray(leaf).tobytes(), checksum)
-    return {"layout": layout(part), "crc32": checksum}
-
-
-def layout(tree: Any) -> Any:
-    """Shapes and dtypes of a tree of dicts, lists and tuples, as `json` can write them."""
-    if tree is None:
-        return None
-    if isinstance(tree, Mapping):
-        return {key: layout(value) for key, value in tree.items()}
-    if isinstance(tree, (list, tuple)):
-        return [layout(value) for value in tree]
-    array = np.asarray(tree)
-    return f"{array.dtype.name} {' '.join(map(str, array.shape))}"
-
-
-def from_layout(described: Any) -> Any:
-    """Arrays of one row, zeros, of the shapes and dtypes that `layout` wrote."""
-    if described is None:
-        return None
-    if isinstance(described, dict):
-        return {key: from_layout(value) for key, value in described.items()}
-    if isinstance(described, list):
-        return [from_layout(value) for value in described]
-    dtype, _, *shape = described.split()
-    return jnp.zeros((1, *map(int, shape)), dtype)
+    zero = np.int32(0)
+    order, tally = jax.eval_shape(partial(start_epoch, program), state, train, key, zero)
+    of_chunk = jax.eval_shape(partial(train_chunk, program), state, tally, train, order, zero, zero)
+    if program.unpadded and (ragged := size(train) % program.batch_size):
+        rows = np.zeros(ragged, np.int32)
+        jax.eval_shape(partial(train_rows, program), *of_chunk, train, rows, zero)
+    jax.eval_shape(partial(end_epoch, program), *of_chunk, val)
 
 
 def _versions() -> dict[str, str]:

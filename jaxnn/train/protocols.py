@@ -41,7 +41,7 @@ class Probe(Protocol):
         ...
 
     def summarize(self, memory: Any) -> Mapping[str, jax.Array]:
-        """What the epoch's record says: names to scalars."""
+        """What the epoch's record says: names to scalars or arrays."""
         ...
 
 

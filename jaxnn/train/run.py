@@ -21,8 +21,9 @@ from jaxnn.recipe import MakeRecipe, Recipe, as_maker, build
 from jaxnn.train.control import finish
 from jaxnn.train.folder import RunFolder
 from jaxnn.train.history import History
-from jaxnn.train.loop import evaluate
-from jaxnn.train.prepare import check_labels, eval_rows, from_layout
+from jaxnn.train.layout import from_layout
+from jaxnn.train.program import evaluate
+from jaxnn.train.sources import check_labels, eval_rows
 from jaxnn.train.state import TrainState, init_state
 from jaxnn.train.step import predict_step
 from jaxnn.train.transfer import fetch
@@ -76,7 +77,7 @@ class Run:
         ]
         return jax.tree.map(lambda *parts: np.concatenate(parts)[:n], *fetch(outputs))
 
-    def evaluate(self, data: Any, *, batch_size: int = _ROWS) -> dict[str, float]:
+    def evaluate(self, data: Any, *, batch_size: int = _ROWS) -> dict[str, Any]:
         """Loss and metrics over a data set, the ragged end exact.
 
         Args:
@@ -84,7 +85,8 @@ class Run:
           batch_size: rows computed at once.
 
         Returns:
-          Values by name, "loss" among them.
+          Values by name, "loss" among them: floats, and NumPy arrays where a metric's result
+          is one, such as a confusion matrix.
 
         Raises:
           ValueError, TypeError: data that the recipe cannot be evaluated on.
@@ -93,8 +95,8 @@ class Run:
         check_batch("data", data)
         rows = eval_rows(data, check_positive_int("batch_size", batch_size))
         check_labels(make_recipe, self.state, "data", data)
-        values = evaluate(make_recipe, rows, self.state, jax.tree.map(jnp.asarray, data))
-        return {name: float(value) for name, value in fetch(values).items()}
+        values = fetch(evaluate(make_recipe, rows, self.state, jax.tree.map(jnp.asarray, data)))
+        return {name: value if value.ndim else float(value) for name, value in values.items()}
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write state, history and settings to a new folder, for `jaxnn.load`.

@@ -7,7 +7,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxnn.metrics import Pair
 from jaxnn.train.state import Skips, TrainState
 from jaxnn.tree import path_name
 
@@ -15,8 +14,8 @@ __all__ = ["nonfinite_message", "skip_nonfinite"]
 
 
 def skip_nonfinite(
-    limit: int, old: TrainState, new: TrainState, grads: Any, metrics: dict[str, Pair]
-) -> tuple[TrainState, dict[str, Pair]]:
+    limit: int, old: TrainState, new: TrainState, grads: Any, metrics: dict[str, Any]
+) -> tuple[TrainState, dict[str, Any]]:
     """The new state where the step was finite, else the old one, a step further.
 
     Parameters, model state, optimizer state and average keep their old values; the step
@@ -28,7 +27,7 @@ def skip_nonfinite(
       old: before the step.
       new: after it.
       grads: its gradient, like the parameters.
-      metrics: its (sum, count) pairs.
+      metrics: its (sum, count) pairs and accumulators.
 
     Returns:
       State and metrics.

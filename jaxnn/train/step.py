@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxnn.keys import Keys, stream
-from jaxnn.metrics import Pair, as_pairs
+from jaxnn.metrics import Sums, as_pairs
 from jaxnn.optim import lookahead_params, takes_rate_scale
 from jaxnn.recipe import MakeRecipe, Recipe, bind, build, objective_of
 from jaxnn.train.gradient import gradient
@@ -25,7 +25,7 @@ __all__ = ["eval_step", "predict_step", "traced_step", "train_step"]
 
 def train_step(
     recipe: Recipe | MakeRecipe, state: TrainState, batch: Any, accumulate: int = 1
-) -> tuple[TrainState, dict[str, Pair]]:
+) -> tuple[TrainState, dict[str, Sums]]:
     r"""One update of the parameters.
 
     $$g = \nabla_\theta \Big[ \frac{\sum_i w_i \ell_i(\theta)}{\sum_i w_i} + R(\theta) \Big],
@@ -60,7 +60,7 @@ def train_step(
 
 def traced_step(
     recipe: Recipe | MakeRecipe, state: TrainState, batch: Any, accumulate: int = 1
-) -> tuple[TrainState, dict[str, Pair], StepTrace]:
+) -> tuple[TrainState, dict[str, Sums], StepTrace]:
     """`train_step`, with what it computed on its way, for probes."""
     built = build(recipe, state.knobs, state.step)
     if built.augmentation is not None:
@@ -100,7 +100,7 @@ def _updates(recipe: Recipe, state: TrainState, grads: Any, loss: jax.Array) -> 
 
 def eval_step(
     recipe: Recipe | MakeRecipe, state: TrainState, batch: Any, index: Any = 0
-) -> dict[str, Pair]:
+) -> dict[str, Sums]:
     """The metrics of a batch, the model in its mode for evaluation.
 
     Args:

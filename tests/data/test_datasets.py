@@ -6,7 +6,7 @@ import pytest
 import scipy.sparse
 from sklearn.datasets import load_digits
 
-from jaxnn.data import Data, digits, from_arrays
+from jaxnn.data import Data, apply, digits, fit_pca, from_arrays, from_parts, invert
 from jaxnn.data.datasets import read_digits
 
 
@@ -28,7 +28,7 @@ def test_stored_digits_are_small():
 
 
 def test_raw_digits_are_all_there_once_with_their_labels():
-    data = digits(key=3, standardize=False)
+    data = digits(key=3, preprocess=None)
     assert data.preprocess is None
     got = np.concatenate([np.column_stack([part["x"], part["y"]]) for part in parts_of(data)])
     oracle = load_digits()
@@ -46,7 +46,7 @@ def test_digits_are_stratified_float32_and_int32():
 
 
 def test_digits_are_standardized_by_the_training_part_alone():
-    data, raw = digits(key=3), digits(key=3, standardize=False)
+    data, raw = digits(key=3), digits(key=3, preprocess=None)
     train = raw.train["x"].astype(np.float64)
     mean, deviation = train.mean(0), train.std(0)
     deviation[deviation == 0] = 1
@@ -76,6 +76,33 @@ def test_arrays_of_a_user_stay_aligned():
         np.testing.assert_array_equal(-10 * part["x"]["right"][:, 0], part["y"])
 
 
+def test_any_method_is_fitted_on_the_training_part_and_serves_new_inputs():
+    x = np.random.default_rng(0).normal(size=(40, 4)) * [5, 1, 1, 1]
+    raw = from_arrays(x, key=2)
+    for method in (lambda train: fit_pca(train, n_components=2), fit_pca, "pca"):
+        data = from_arrays(x, key=2, preprocess=method)
+        width = len(data.preprocess.variance)
+        centered = raw.train["x"] - raw.train["x"].mean(0)
+        values = np.linalg.eigvalsh(centered.T @ centered / 24)[::-1]
+        np.testing.assert_allclose(data.preprocess.variance, values[:width], rtol=1e-10)
+        for part, raw_part in zip(parts_of(data), parts_of(raw), strict=True):
+            assert part["x"].shape == (len(raw_part["x"]), width)
+            np.testing.assert_array_equal(part["x"], apply(data.preprocess, raw_part["x"]))
+    np.testing.assert_allclose(invert(data.preprocess, data.test["x"]), raw.test["x"], rtol=1e-9)
+
+
+def test_parts_that_are_split_already():
+    train, test = {"x": np.array([[1.0], [3.0]]), "y": np.arange(2)}, {"x": np.array([[7.0]])}
+    data = from_parts(train, test=test, preprocess="standardize")
+    assert data.val is None
+    np.testing.assert_array_equal(data.train["y"], [0, 1])
+    np.testing.assert_array_equal(data.test["x"], [[5]])
+    np.testing.assert_array_equal(train["x"], [[1], [3]])
+    assert from_parts(train, test).train is train
+    with pytest.raises(ValueError, match="preprocess='zca' needs a dict in which x is one array"):
+        from_parts(np.ones((3, 2)), preprocess="zca")
+
+
 def test_without_targets_batches_hold_x_alone():
     data = from_arrays(np.arange(10.0), key=0, fractions=(0.7, 0.3))
     assert list(data.train) == list(data.val) == ["x"]
@@ -97,9 +124,11 @@ def test_lists_and_jax_arrays_become_numpy_arrays():
         ({"x": np.ones(4), "fractions": (0.25,) * 4}, ValueError, "at most 3, got"),
         ({"x": np.ones(9), "stratify": True}, ValueError, "stratify=True needs y"),
         ({"x": np.ones(9), "y": np.ones((9, 2)), "stratify": True}, ValueError, r"shape \(9,\)"),
-        ({"x": {"a": np.ones(9)}, "standardize": True}, ValueError, "got a dict of a; use"),
+        ({"x": {"a": np.ones(9)}, "preprocess": "zca"}, ValueError, "'zca' needs a dict in which"),
+        ({"x": np.ones(9), "preprocess": "scale"}, ValueError, "one of 'standardize', 'mean_ima"),
+        ({"x": np.ones((9, 2)), "preprocess": "channel_mean"}, ValueError, "must be images"),
         ({"x": np.ones(9), "y": np.ones(8)}, ValueError, "one length, got x 9, y 8"),
-        ({"x": [1.0] * 8 + [np.nan], "standardize": True}, ValueError, "x holds NaN at row 8"),
+        ({"x": [1.0] * 8 + [np.nan], "preprocess": "pca"}, ValueError, "x holds NaN at row 8"),
         ({"x": scipy.sparse.eye(9, format="csr")}, TypeError, "x must be a dense array, got a cs"),
         ({"x": ["cat"] * 9}, TypeError, "x must hold numbers, got dtype <U3"),
     ],

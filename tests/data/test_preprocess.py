@@ -1,3 +1,5 @@
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -5,7 +7,19 @@ import pytest
 import scipy.sparse
 from jax.experimental import sparse
 
-from jaxnn.data import Standardization, fit_standardize, standardize, unstandardize
+from jaxnn.data import (
+    Standardization,
+    apply,
+    fit_pca,
+    fit_standardize,
+    fit_zca,
+    invert,
+    load_state,
+    save_state,
+    standardize,
+    unstandardize,
+)
+from jaxnn.data.preprocess import FITS, STATES, fit_method
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(loc=[0, 5, -200], scale=[1, 0.1, 30], size=(500, 3))
@@ -167,3 +181,76 @@ def test_what_has_no_statistics_is_refused():
         fit_standardize(np.zeros((0, 3)))
     with pytest.raises(ValueError, match="x holds Inf at row 1, column 0"):
         fit_standardize(jnp.array([[1.0, 2.0], [jnp.inf, 3.0]]))
+
+
+def test_large_data_in_blocks_is_exact_too():
+    # Several blocks, whose moments are merged; the first row lies far off the rest.
+    x = RNG.normal(size=(30_001, 7)).astype(np.float32) + np.float32(1000)
+    x[0], x[:, 6] = -1e6, 0.1
+    state = fit_standardize(x)
+    mean, deviation = oracle(x)
+    np.testing.assert_allclose(state.mean[:6], mean[:6], rtol=1e-12)
+    np.testing.assert_allclose(state.deviation[:6], deviation[:6], rtol=1e-12)
+    z = standardize(state, x)
+    np.testing.assert_array_equal(z[:, 6], 0)
+    want = (x[:, :6] - mean[:6]) / deviation[:6]
+    np.testing.assert_allclose(z[:, :6], want, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(unstandardize(state, z), x, rtol=1e-6)
+
+
+IMAGES = RNG.normal(3, 2, size=(40, 2, 2, 2))
+TWO = partial(fit_pca, n_components=2)
+
+
+@pytest.mark.parametrize("method", [*FITS, TWO])
+def test_apply_and_invert_take_every_state(method):
+    state = fit_method(method)(IMAGES)
+    direct, inverse = STATES[type(state)]
+    z = apply(state, IMAGES)
+    np.testing.assert_array_equal(z, direct(state, IMAGES))
+    np.testing.assert_array_equal(invert(state, z), inverse(state, z))
+    if method is not TWO:
+        np.testing.assert_allclose(invert(state, z), IMAGES, rtol=1e-10)
+
+
+@pytest.mark.parametrize("function", [apply, invert, partial(save_state, "nowhere.npz")])
+def test_what_is_no_state_is_refused(function):
+    arguments = [(1, 2)] if isinstance(function, partial) else [(1, 2), X]
+    with pytest.raises(TypeError, match=r"state must be one of Standardization, .* got \(1, 2\)"):
+        function(*arguments)
+
+
+@pytest.mark.parametrize("namespace", [np, jnp])
+@pytest.mark.parametrize("method", FITS)
+def test_states_come_back_from_disk_to_the_bit(tmp_path, method, namespace):
+    state = fit_method(method)(namespace.asarray(IMAGES))
+    path = tmp_path / "inputs"
+    save_state(path, state)
+    loaded = load_state(path)
+    assert type(loaded) is type(state)
+    for got, want in zip(loaded, state, strict=True):
+        assert type(got) is np.ndarray and got.dtype == want.dtype and got.shape == want.shape
+        assert got.tobytes() == np.asarray(want).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"mean": np.ones(2)}, "must be a file written by save_state"),
+        ({"state": "Centering", "mean": np.ones(2), "more": np.ones(2)}, "written by save_state"),
+        ({"state": "ndarray", "mean": np.ones(2)}, "written by save_state"),
+        ({"state": np.array(None, object), "mean": np.ones(2)}, "state holds Python objects"),
+        ({"state": "Centering", "mean": np.array([np.nan])}, "arrays do not fit each other"),
+        ({"state": "Centering", "mean": np.array(["a"])}, "arrays do not fit"),
+        ({"state": "Standardization", "mean": np.ones(2), "deviation": np.ones(3)}, "do not fit"),
+        ({"state": "Standardization", "mean": np.ones(2), "deviation": np.zeros(2)}, "do not fit"),
+        (fit_pca(X)._asdict() | {"state": "PCA", "mean": np.ones(2)}, "do not fit"),
+        (fit_pca(X)._asdict() | {"state": "PCA", "variance": -np.ones(3)}, "do not fit"),
+        (fit_zca(X)._asdict() | {"state": "ZCA", "eps": np.ones(3)}, "do not fit"),
+    ],
+)
+def test_other_files_are_no_states(tmp_path, arrays, message):
+    path = tmp_path / "inputs.npz"
+    np.savez(path, **arrays)
+    with pytest.raises(ValueError, match=f"inputs.npz.*{message}"):
+        load_state(path)

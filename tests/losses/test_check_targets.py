@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxnn import losses as jaxnn_losses
 from jaxnn.losses import check_targets, softmax_cross_entropy, squared_error
 
 ONE_HOT = np.eye(3)[[2, 0, 1, 2]]
@@ -99,3 +100,40 @@ def test_where_nothing_counts_nothing_is_refused(targets):
 def test_losses_without_a_check_take_anything():
     check(np.full((4, 3), -7.0), loss=squared_error)
     check(np.array([-1]), loss=lambda outputs, targets: outputs)
+
+
+BINARY = jaxnn_losses.sigmoid_cross_entropy
+
+
+@pytest.mark.parametrize(
+    "targets", [np.eye(3), np.eye(3) == 1, np.eye(3, dtype=np.uint8), np.full((3, 3), 0.3)], ids=str
+)
+def test_yes_no_and_between_pass(targets):
+    check(targets, loss=BINARY, shape=(3, 3))
+
+
+@pytest.mark.parametrize("bad", [-1.0, 2, 1.5, np.nan])
+def test_what_is_no_probability_of_a_yes(bad):
+    targets = np.array([1.0, 0.0, bad, 0.0])
+    with pytest.raises(ValueError, match=f"train: y must be between 0 .* got {bad}"):
+        check(targets, loss=partial(BINARY, label_smoothing=0.1), shape=(4,))
+    check(targets, np.array([1, 1, 0, 1]), loss=BINARY, shape=(4,))
+
+
+def test_settings_are_checked_also_where_nothing_counts():
+    with pytest.raises(ValueError, match="label_smoothing must be in"):
+        check(np.zeros(4, int), np.zeros(4), loss=partial(softmax_cross_entropy, label_smoothing=2))
+
+
+def test_an_own_loss_may_declare_its_check():
+    def check_margin(name, outputs, targets, counts, *, margin=1.0):
+        if (np.abs(targets[counts]) != margin).any():
+            raise ValueError(f"{name} must be ±{margin}")
+
+    def hinge(outputs, targets, margin=1.0):
+        return jnp.maximum(0, margin - outputs * targets)
+
+    hinge.check = check_margin
+    check(np.array([-2.0, 2.0]), loss=partial(hinge, margin=2.0), shape=(2,))
+    with pytest.raises(ValueError, match=r"train: y must be ±1.0"):
+        check(np.array([-2.0, 2.0]), loss=hinge, shape=(2,))

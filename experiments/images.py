@@ -1,0 +1,213 @@
+"""Programs that train a network on pictures: what those of the three data sets share."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import flax.linen as nn
+import jax
+
+import jaxnn
+from jaxnn import optim
+from jaxnn.data.augment import Augmentation
+from jaxnn.nn import models
+from jaxnn.optim import schedules
+
+CLASSES = 10
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """AdamW, or gradient descent with Nesterov momentum."""
+
+    kind: Literal["adamw", "nesterov"] = "adamw"
+    """Which of the two; both with weight decay beside the step."""
+    learning_rate: float = 1e-3
+    """Step size α of the first step, at least 0; 0.1 is usual for nesterov."""
+    schedule: Literal["cosine", "constant"] = "cosine"
+    """Whether α falls to 0 along half a cosine wave, or stays."""
+    momentum: float = 0.9
+    """Decay of nesterov's velocity, in [0, 1]."""
+    weight_decay: float = 1e-4
+    """Strength λ of α·λ·W taken off the weights W at each step, at least 0."""
+
+
+@dataclass(frozen=True)
+class MLP:
+    """The dense network, over the pixels in a row."""
+
+    hidden: tuple[int, ...] = (512, 512)
+    """Units of each hidden layer."""
+    dropout_rate: float | None = 0.5
+    """Probability of dropping a hidden unit, in [0, 1); None draws nothing."""
+
+    def build(self) -> nn.Module:
+        """The network, for pictures (n, height, width, channels)."""
+        return Flattened(models.MLP((*self.hidden, CLASSES), dropout_rate=self.dropout_rate))
+
+
+@dataclass(frozen=True)
+class ConvNet:
+    """The convolutional network; a 2×2 max-pool follows each convolution."""
+
+    channels: tuple[int, ...] = (32, 64)
+    """Channels of each 3×3 convolution."""
+    hidden: tuple[int, ...] = (128,)
+    """Units of each dense layer before the last."""
+    dropout_rate: float | None = 0.5
+    """Probability of dropping a unit of the dense layers, in [0, 1); None draws nothing."""
+    normalization: Literal["batch", "layer", "group"] | None = None
+    """What stands between each layer and its activation."""
+
+    def build(self) -> nn.Module:
+        """The network, for pictures (n, height, width, channels)."""
+        return models.ConvNet(
+            CLASSES,
+            channels=self.channels,
+            hidden=self.hidden,
+            dropout_rate=self.dropout_rate,
+            normalization=self.normalization,
+        )
+
+
+class Flattened(nn.Module):
+    """A network over rows of numbers, for pictures."""
+
+    body: nn.Module
+
+    def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
+        return self.body(x.reshape(x.shape[0], -1), train=train)
+
+
+@dataclass(frozen=True)
+class Config:
+    """What every program can be told."""
+
+    folder: Path | None = None
+    """Where the files of the data set are: the original ones, or any of the same names and
+    format. None: the cache ($JAXNN_DATA/NAME, or ~/.cache/jaxnn/NAME), for originals only."""
+    download: bool = False
+    """Fetch the original files that are missing, and check them."""
+    val_fraction: float = 0.1
+    """Share of the original training part that is held out to validate, in (0, 1)."""
+    optimizer: Optimizer = field(default_factory=Optimizer)
+    epochs: int = 20
+    """Passes over the training part."""
+    batch_size: int | None = None
+    """Examples of a step. None: 64, or all there are where that is fewer."""
+    patience: int | None = None
+    """Stop after this many epochs without a lower validation loss, and hand back the best
+    weights; None trains to the last epoch."""
+    seed: int = 0
+    """Of the split, the initial weights, the shuffle, dropout and augmentation."""
+    out: Path | None = None
+    """Where the run is written, a new folder; None: runs/NAME-DATE-TIME-seedN."""
+    resume: Path | None = None
+    """The folder of an earlier run with these settings, to go on from its last checkpoint."""
+
+
+@dataclass(frozen=True)
+class GreyConfig(Config):
+    """What the programs for MNIST and Fashion-MNIST can be told."""
+
+    model: Literal["mlp", "convnet"] = "mlp"
+    """The network to train."""
+    mlp: MLP = field(default_factory=MLP)
+    convnet: ConvNet = field(default_factory=ConvNet)
+
+    def build(self) -> nn.Module:
+        """The network asked for."""
+        return (self.mlp if self.model == "mlp" else self.convnet).build()
+
+
+def train(
+    name: str,
+    config: Config,
+    data: jaxnn.data.Data,
+    model: nn.Module,
+    augmentation: Augmentation | None = None,
+) -> jaxnn.Run:
+    """Train, evaluate on the test part, and say where the run is."""
+    folder = config.out
+    if folder is None and config.resume is None:
+        folder = Path("runs") / time.strftime(f"{name}-%Y%m%d-%H%M%S-seed{config.seed}")
+    if mending := jaxnn.train.unused_accelerator():
+        print(f"note: {mending}", file=sys.stderr)
+    batch_size = config.batch_size or min(64, len(data.train["y"]))
+    steps = config.epochs * data.steps_per_epoch(batch_size)
+    page = jaxnn.report.Page()
+    try:
+        run = jaxnn.fit(
+            make_recipe(config, model, steps, augmentation),
+            data,
+            epochs=config.epochs,
+            batch_size=batch_size,
+            key=config.seed,
+            probes=[jaxnn.inspect.GradientNorm()],
+            observers=[jaxnn.report.Progress(), page],
+            folder=folder,
+            resume=config.resume,
+            settings=_plain(asdict(config)),
+        )
+    except KeyboardInterrupt:
+        print(f"interrupted; to go on: --resume {folder or config.resume}, same settings")
+        raise
+    test = run.evaluate(data.test)
+    print(f"test accuracy {test['accuracy']:.4f}  (loss {test['loss']:.4f})")
+    print(f"run           {run.folder}")
+    print(f"page          {page.path}")
+    return run
+
+
+def make_recipe(
+    config: Config, model: nn.Module, steps: int, augmentation: Augmentation | None = None
+) -> jaxnn.Recipe:
+    """What is trained, in that many steps."""
+    controllers = ()
+    if config.patience is not None:
+        controllers = (jaxnn.train.early_stopping(patience=config.patience),)
+    return jaxnn.Recipe(
+        model=model,
+        loss=jaxnn.losses.softmax_cross_entropy,
+        optimizer=make_optimizer(config.optimizer, steps),
+        augmentation=augmentation,
+        controllers=controllers,
+    )
+
+
+def make_optimizer(settings: Optimizer, steps: int) -> Any:
+    """The optimizer, its rate over that many steps."""
+    rate: Any = settings.learning_rate
+    if settings.schedule == "cosine":
+        rate = schedules.cosine(rate, steps)
+    if settings.kind == "adamw":
+        return optim.adamw(rate, weight_decay=settings.weight_decay)
+    return optim.with_weight_decay(
+        optim.nesterov(rate, decay=settings.momentum), settings.weight_decay
+    )
+
+
+C = TypeVar("C", bound=Config)
+
+
+def command(main: Callable[[C], Any], config: type[C], description: str | None) -> None:
+    """Run a program from the command line; what a user can mend is one line."""
+    import tyro
+
+    try:
+        main(tyro.cli(config, description=description))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except (ValueError, ImportError, OSError) as error:
+        sys.exit(f"error: {error}")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(entry) for name, entry in value.items()}
+    return str(value) if isinstance(value, Path) else value

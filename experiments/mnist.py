@@ -1,0 +1,45 @@
+"""MNIST: 70,000 handwritten digits of 28×28 pixels.
+
+    python -m experiments.mnist --download
+
+trains two hidden layers of 512 units, with dropout and AdamW, on 54,000 digits, validates on
+6,000 and ends with the accuracy on the 10,000 of the test part, the run's folder, and a page
+with its curves. Without --download the four files are only read: from the cache, or with
+--folder from a folder that holds them or any of the same names and format.
+
+    python -m experiments.mnist --folder DIR --model convnet --epochs 10
+
+Cost: at most 7 seconds an epoch on two CPU cores, 32 with convolutions, measured on
+generated files of the full size while the cores were shared.
+Expected, from the literature and not measured here: test accuracy about 0.984 for a dense
+network without dropout and 0.987 to 0.990 with it (Srivastava et al. 2014), about 0.99 for
+convolutions (LeCun et al. 1998).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import jaxnn
+from experiments import images
+from jaxnn.data.image_sets import mnist
+
+
+@dataclass(frozen=True)
+class Config(images.GreyConfig):
+    """Train a network on MNIST."""
+
+
+def main(config: Config) -> jaxnn.Run:
+    """Train, evaluate on the test part, and say where the run is."""
+    data = mnist(
+        key=config.seed,
+        folder=config.folder,
+        download=config.download,
+        val_fraction=config.val_fraction,
+    )
+    return images.train("mnist", config, data, config.build())
+
+
+if __name__ == "__main__":
+    images.command(main, Config, __doc__)

@@ -1,0 +1,56 @@
+"""Augmentation: training inputs changed so that their labels stay true.
+
+A factory such as `rotate(15.0)` returns a pure function `(key, batch) -> batch`, which
+`Recipe(augmentation=…)` runs inside the compiled step, and which takes an array of inputs
+alone in somebody else's loop. Every example has draws of its own, every strength is a knob,
+and a strength of 0 gives the inputs back to the last bit.
+"""
+
+from jaxnn.data.augment.affine import affine, rotate, shear, translate, zoom
+from jaxnn.data.augment.colour import (
+    adjust_hue,
+    adjust_saturation,
+    channel_shift,
+    hue,
+    saturation,
+)
+from jaxnn.data.augment.compose import as_images, compose
+from jaxnn.data.augment.inputs import Augmentation
+from jaxnn.data.augment.intensity import (
+    adjust_brightness,
+    adjust_contrast,
+    brightness,
+    contrast,
+    noise,
+)
+from jaxnn.data.augment.mix import mixup
+from jaxnn.data.augment.pixels import crop, cutout, flip_horizontal, flip_vertical, shift_pixels
+from jaxnn.data.augment.warp import warp
+
+__all__ = [
+    "Augmentation",
+    "adjust_brightness",
+    "adjust_contrast",
+    "adjust_hue",
+    "adjust_saturation",
+    "affine",
+    "as_images",
+    "brightness",
+    "channel_shift",
+    "compose",
+    "contrast",
+    "crop",
+    "cutout",
+    "flip_horizontal",
+    "flip_vertical",
+    "hue",
+    "mixup",
+    "noise",
+    "rotate",
+    "saturation",
+    "shear",
+    "shift_pixels",
+    "translate",
+    "warp",
+    "zoom",
+]

@@ -1,0 +1,157 @@
+"""What all preprocessing shares: checks, statistics over the examples, and work in blocks.
+
+Host arrays are widened to float64 a few rows at a time: a whole data set in float64 would
+cost more in fresh memory than in arithmetic. JAX arrays, traced or not, are taken whole.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxnn.arguments import is_concrete
+from jaxnn.data.validate import as_dense, check_batch
+
+__all__ = [
+    "align",
+    "check_features",
+    "checked",
+    "floating_dtype",
+    "in_blocks",
+    "moments",
+    "row_blocks",
+    "widened",
+]
+
+_SPARSE_ABOVE = 0.9  # of the entries zero; MNIST, where standardizing is customary, has 0.81
+_BLOCK = 2**16  # numbers: half a megabyte in float64, which stays in the cache
+
+
+def checked(x: Any) -> Any:
+    """`x` as a dense array of real numbers to take statistics of; warns where most are 0."""
+    x = as_dense("x", x)
+    if jnp.issubdtype(x.dtype, jnp.complexfloating):
+        raise TypeError(f"x must hold real numbers, got dtype {x.dtype}")
+    if is_concrete(x):
+        check_batch("x", x)
+        _warn_if_sparse(np.asarray(x))
+    return x
+
+
+def _warn_if_sparse(x: np.ndarray) -> None:
+    zeros = 1 - np.count_nonzero(x) / max(x.size, 1)
+    if zeros > _SPARSE_ABOVE:
+        warnings.warn(
+            f"{zeros:.0%} of the entries of x are 0; subtracting the mean destroys this "
+            "sparsity. Sparse features are better left as they are",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
+def widened(x: Any) -> Any:
+    """`x` in the dtype of its statistics: float64 on the host, else float32 or wider."""
+    if isinstance(x, jax.Array):
+        return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    return x.astype(np.float64)
+
+
+def moments(x: Any) -> tuple[Any, Any]:
+    """The mean and variance (divisor N) of each feature over the first axis.
+
+    The sum of equal numbers, divided, is not exactly that number. Measured from the first
+    example a constant feature has exactly its value as mean and exactly 0 as variance, and
+    a large offset costs no digits.
+
+    >>> moments(np.array([[1.0, 5.0], [3.0, 5.0]]))
+    (array([2., 5.]), array([1., 0.]))
+    """
+    if isinstance(x, jax.Array):
+        wide = widened(x)
+        shifted = wide - wide[:1]
+        return wide[0] + shifted.mean(axis=0), shifted.var(axis=0)
+    first = widened(x[0])
+    count, mean, squares = 0, np.zeros_like(first), np.zeros_like(first)
+    for block in row_blocks(x):
+        # Chan's update: the block's own moments, then the two sets of moments together.
+        shifted = widened(block) - first
+        block_mean = shifted.sum(axis=0) / len(block)
+        shifted -= block_mean
+        shifted *= shifted
+        delta = block_mean - mean
+        total = count + len(block)
+        mean = mean + delta * (len(block) / total)
+        squares = squares + shifted.sum(axis=0) + delta**2 * (count * len(block) / total)
+        count = total
+    return first + mean, squares / count
+
+
+def row_blocks(x: np.ndarray, numbers: int = _BLOCK) -> Iterator[np.ndarray]:
+    """`x` in runs of rows, of about so many numbers and of 8 rows at least."""
+    rows = max(8, numbers * len(x) // max(x.size, 1))
+    return (x[start : start + rows] for start in range(0, len(x), rows))
+
+
+def in_blocks(
+    function: Callable[[Any], Any],
+    state: Any,
+    x: Any,
+    example_ndim: int,
+    numbers: int = _BLOCK,
+) -> Any:
+    """`function(x)`, on the host computed in blocks of rows.
+
+    Args:
+      function: of x alone, independent from row to row.
+      state: the arrays that `function` closes over.
+      x: array; with no more than `example_ndim` axes it is a single example.
+      example_ndim: number of axes of an example.
+      numbers: of `x` in a block.
+
+    Returns:
+      The same as `function(x)`.
+    """
+    if _on_device(state, x) or x.ndim <= example_ndim or x.size <= numbers:
+        return function(x)
+    blocks = row_blocks(x, numbers)
+    done = function(next(blocks))
+    result = np.empty((len(x), *done.shape[1:]), done.dtype)
+    result[: len(done)] = done
+    start = len(done)
+    for block in blocks:
+        result[start : start + len(block)] = function(block)
+        start += len(block)
+    return result
+
+
+def align(name: str, x: Any, statistic: Any) -> Any:
+    """`statistic` with axes of length 1 in front, as many as `x` has more."""
+    check_features(name, x, statistic.shape)
+    return statistic.reshape((1,) * (x.ndim - statistic.ndim) + statistic.shape)
+
+
+def check_features(name: str, x: Any, shape: tuple[int, ...]) -> None:
+    """Refuse an `x` whose last axes are not `shape`."""
+    extra = x.ndim - len(shape)
+    if extra < 0 or x.shape[extra:] != shape:
+        raise ValueError(
+            f"{name} must have the fitted features, shape (..., "
+            f"{', '.join(map(str, shape))}), got shape {x.shape}"
+        )
+
+
+def floating_dtype(state: Any, x: Any) -> Any:
+    """The dtype of a result: that of `x` where it is floating, else float32."""
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        return np.dtype(np.float32)
+    # A state on the device gives float32 from float64 on the host, unless x64 is on.
+    return jax.dtypes.canonicalize_dtype(x.dtype) if _on_device(state, x) else x.dtype
+
+
+def _on_device(state: Any, x: Any) -> bool:
+    return any(isinstance(value, jax.Array) for value in (x, *state))

@@ -1,0 +1,161 @@
+"""Data that is not on the device: gathered on the host, batch by batch, while training goes on.
+
+A stream gives the batches of an epoch for a key, in the order that data on the device would be
+taken in, and from any batch on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxnn.data.batches import epoch_order, size, steps_in
+from jaxnn.data.validate import check_layout
+
+__all__ = ["ArrayStream", "BatchStream", "Stream", "as_stream", "iterate", "stream"]
+
+
+class ArrayStream:
+    """Host arrays, such as memory maps, of which a batch at a time is read.
+
+    Attributes:
+      arrays: pytree of arrays (n, …) that NumPy can index by rows.
+      examples: n.
+    """
+
+    def __init__(self, arrays: Any) -> None:
+        self.examples: int | None = check_layout("stream", arrays)
+        self.arrays = arrays
+
+    def batches(
+        self, key: jax.Array | None, epoch: int, batch_size: int, start: int = 0
+    ) -> Iterator[Any]:
+        """The batches of an epoch; the last one may be smaller.
+
+        Args:
+          key: root key of the shuffle; None takes the rows in order.
+          epoch: counted from 0.
+          batch_size: rows of a batch.
+          start: the first batch, counted from 0: where to go on.
+
+        Returns:
+          An iterator of NumPy batches.
+        """
+        n = size(self.arrays)
+        if key is None:
+            order = np.arange(n)
+        else:
+            order = np.asarray(epoch_order(key, jnp.int32(epoch), n, batch_size))[:n]
+        for index in range(start, steps_in(n, batch_size)):
+            rows = order[index * batch_size : (index + 1) * batch_size]
+            yield jax.tree.map(lambda leaf, rows=rows: np.asarray(leaf[rows]), self.arrays)
+
+
+class BatchStream:
+    """Any iterable of batches, asked anew for each epoch.
+
+    Attributes:
+      examples: None, since nobody has counted them.
+    """
+
+    def __init__(self, source: Iterable[Any] | Callable[[], Iterable[Any]]) -> None:
+        if isinstance(source, Iterator):
+            raise TypeError(
+                "iterate needs what can be iterated anew for each epoch, such as a list, a loader "
+                f"or a function that returns an iterator, got the iterator {source!r}"
+            )
+        if not callable(source) and not hasattr(source, "__iter__"):
+            raise TypeError(f"iterate needs an iterable of batches, got {source!r}")
+        self.examples: int | None = None
+        self._source = source
+
+    def batches(
+        self, key: jax.Array | None, epoch: int, batch_size: int, start: int = 0
+    ) -> Iterator[Any]:
+        """The batches of an epoch as the source gives them, from number `start` on.
+
+        Args:
+          key, epoch: not looked at: the order is the source's own.
+          batch_size: the most rows that a batch may have.
+          start: the first batch, counted from 0.
+
+        Returns:
+          An iterator of NumPy batches.
+
+        Raises:
+          ValueError: a batch of more rows.
+        """
+        source = self._source() if callable(self._source) else self._source
+        for number, batch in enumerate(islice(source, start, None), start):
+            batch = jax.tree.map(np.asarray, batch)
+            rows = check_layout(f"batch {number}", batch)
+            if rows > batch_size:
+                raise ValueError(
+                    f"batch_size must be at least the {rows} rows of batch {number}, "
+                    f"got {batch_size}"
+                )
+            yield batch
+
+
+Stream = ArrayStream | BatchStream
+
+
+def stream(arrays: Any) -> ArrayStream:
+    """Arrays that stay on the host, for data larger than the device.
+
+    The batches are those of the same arrays on the device, from the same key. While a few
+    steps run, the next rows are gathered and sent.
+
+    Args:
+      arrays: pytree of arrays (n, …), by default a dict of `x` and `y`; NumPy arrays or memory
+        maps (`np.load(path, mmap_mode="r")`).
+
+    Returns:
+      What `jaxnn.fit` takes as training or validation data, also as a part of `Data`.
+
+    Raises:
+      TypeError, ValueError: leaves that are no arrays of numbers of one length.
+
+    >>> data = stream({"x": np.arange(10.0)})
+    >>> [batch["x"].tolist() for batch in data.batches(None, 0, batch_size=4, start=1)]
+    [[4.0, 5.0, 6.0, 7.0], [8.0, 9.0]]
+    """
+    return ArrayStream(arrays)
+
+
+def iterate(source: Iterable[Any] | Callable[[], Iterable[Any]]) -> BatchStream:
+    """Any iterable of batches as training or validation data, such as another library's loader.
+
+    Args:
+      source: iterable of batch pytrees (rows, …) of at most `batch_size` rows, or a function
+        that returns such an iterator. It is asked anew for each epoch; shuffling is its own.
+
+    Returns:
+      What `jaxnn.fit` takes as training or validation data, also as a part of `Data`.
+
+    Raises:
+      TypeError: an iterator, which could be gone through only once.
+
+    >>> data = iterate([{"x": np.zeros((4, 2))}, {"x": np.zeros((3, 2))}])
+    >>> [len(batch["x"]) for batch in data.batches(None, 0, batch_size=4)]
+    [4, 3]
+    """
+    return BatchStream(source)
+
+
+def as_stream(data: Any) -> Stream | None:
+    """`data` as a stream where it is one or can only be one, else None.
+
+    A loader of another library is an iterable that is no pytree of arrays.
+    """
+    if isinstance(data, Stream):
+        return data
+    if isinstance(data, Mapping) or hasattr(data, "shape") or jax.tree.leaves(data) != [data]:
+        return None
+    source: Any = data
+    return iterate(source) if hasattr(data, "__iter__") or callable(data) else None

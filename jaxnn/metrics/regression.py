@@ -1,0 +1,142 @@
+"""Metrics of regression. Shapes must match exactly: nothing is broadcast."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from jaxnn.metrics.sums import Pair, weight_of, weighted
+
+__all__ = ["R2", "mean_absolute_error", "mean_squared_error", "r2"]
+
+
+def mean_squared_error(
+    predictions: jax.Array, targets: jax.Array, weight: jax.Array | None = None
+) -> Pair:
+    r"""The mean of $(\hat y - y)^2$ over examples and outputs.
+
+    Args:
+      predictions: (n, …).
+      targets: of exactly the same shape.
+      weight: see `weighted`.
+
+    Returns:
+      The pair (sum of squares, weight of the entries).
+
+    Raises:
+      ValueError: shapes that differ.
+
+    >>> mean_squared_error(jnp.array([1.0, 2.0]), jnp.array([1.0, 5.0]))
+    (Array(9., dtype=float32), Array(2., dtype=float32))
+    """
+    return weighted(jnp.square(_residuals(predictions, targets)), weight)
+
+
+def mean_absolute_error(
+    predictions: jax.Array, targets: jax.Array, weight: jax.Array | None = None
+) -> Pair:
+    r"""The mean of $|\hat y - y|$ over examples and outputs.
+
+    Args:
+      predictions: (n, …).
+      targets: of exactly the same shape.
+      weight: see `weighted`.
+
+    Returns:
+      The pair (sum of absolute values, weight of the entries).
+
+    Raises:
+      ValueError: shapes that differ.
+
+    >>> mean_absolute_error(jnp.array([1.0, 2.0]), jnp.array([1.0, 5.0]))
+    (Array(3., dtype=float32), Array(2., dtype=float32))
+    """
+    return weighted(jnp.abs(_residuals(predictions, targets)), weight)
+
+
+class R2(struct.PyTreeNode):
+    """See `r2`. All leaves have the shape of the outputs.
+
+    The mean of the targets is `origin + offset`: two numbers, and no Σy², because in float32
+    the squares of targets such as 10⁴ ± 1 have no digits left for their differences.
+    """
+
+    weight: jax.Array  # Σw
+    origin: jax.Array  # one of the targets
+    offset: jax.Array  # their mean, from there
+    spread: jax.Array  # Σw(y − mean)²
+    residual: jax.Array  # Σw(ŷ − y)²
+
+    def merge(self, other: R2) -> R2:
+        """Two parts of the data as one, by the formula of Chan, Golub and LeVeque."""
+        weight = self.weight + other.weight
+        share = other.weight / jnp.where(weight > 0, weight, 1)
+        distance = (other.origin - self.origin) + (other.offset - self.offset)
+        first = self.weight > 0
+        return R2(
+            weight=weight,
+            origin=jnp.where(first, self.origin, other.origin),
+            offset=jnp.where(first, self.offset + share * distance, other.offset),
+            spread=self.spread + other.spread + self.weight * share * jnp.square(distance),
+            residual=self.residual + other.residual,
+        )
+
+    def result(self) -> jax.Array:
+        """The mean over outputs; for constant targets 1 where all is right, else 0."""
+        constant = self.spread == 0
+        explained = 1 - self.residual / jnp.where(constant, 1, self.spread)
+        # A residual that is NaN stays so.
+        otherwise = jnp.where(self.residual == 0, self.weight > 0, 0 * self.residual)
+        return jnp.where(constant, otherwise, explained).mean()
+
+
+def r2(predictions: jax.Array, targets: jax.Array, weight: jax.Array | None = None) -> R2:
+    r"""The share of the targets' variance that the predictions explain, the mean over outputs.
+
+    $$R^2 = 1 - \frac{\sum_i w_i (\hat y_i - y_i)^2}{\sum_i w_i (y_i - \bar y)^2}$$
+
+    $\bar y$ is the mean over the whole data, not over a batch. (The mean over outputs is
+    scikit-learn's `uniform_average`.)
+
+    Args:
+      predictions: (n, …).
+      targets: of exactly the same shape.
+      weight: (n,), or (n, tokens); its axes are those of examples, the others of outputs.
+        None: all 1, of shape (n,).
+
+    Returns:
+      An accumulator; its result is at most 1, and 0 where nothing was counted.
+
+    Raises:
+      ValueError: shapes that differ, a weight whose shape does not begin like theirs.
+
+    >>> r2(jnp.array([1.0, 2.0, 4.0]), jnp.array([1.0, 2.0, 3.0])).result()
+    Array(0.5, dtype=float32)
+
+    Source: Chan, Golub and LeVeque 1983, for how batches are merged.
+    """
+    residuals = _residuals(predictions, targets)
+    examples = 1 if weight is None else weight.ndim
+    outputs = targets.shape[examples:]
+    w, y, r = (
+        part.reshape(-1, *outputs)
+        for part in (weight_of(residuals, weight), targets.astype(residuals.dtype), residuals)
+    )
+    y, r = jnp.where(w > 0, y, 0), jnp.where(w > 0, r, 0)  # what does not count may be NaN
+    count = w.sum(0)
+    origin = jnp.take_along_axis(y, (w > 0).argmax(0)[None], axis=0)[0]
+    from_origin = jnp.where(w > 0, y - origin[None], 0)
+    offset = (w * from_origin).sum(0) / jnp.where(count > 0, count, 1)
+    spread = (w * jnp.square(from_origin - offset[None])).sum(0)
+    return R2(count, origin, offset, spread, (w * jnp.square(r)).sum(0))
+
+
+def _residuals(predictions: jax.Array, targets: jax.Array) -> jax.Array:
+    if predictions.shape != targets.shape:
+        raise ValueError(
+            f"targets must have the shape of the predictions, {predictions.shape}, "
+            f"got {targets.shape}"
+        )
+    wide = jnp.promote_types(jnp.result_type(predictions, targets), jnp.float32)
+    return predictions.astype(wide) - targets.astype(wide)

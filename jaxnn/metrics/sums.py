@@ -1,0 +1,178 @@
+"""What a metric returns: something that is added over batches and looked at once at the end.
+
+So a ragged last batch, padding and shards of any size change nothing. Most often it is the
+pair (sum, count). What is no ratio of two sums is an accumulator: any pytree of arrays with a
+method `result`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+import jax
+import jax.numpy as jnp
+
+__all__ = [
+    "Accumulator",
+    "Metric",
+    "Pair",
+    "Sums",
+    "add",
+    "as_pair",
+    "as_pairs",
+    "ratio",
+    "result",
+    "total",
+    "weight_of",
+    "weighted",
+]
+
+Pair = tuple[jax.Array, jax.Array]
+
+
+@runtime_checkable
+class Accumulator(Protocol):
+    """A registered pytree of arrays, such as a `flax.struct.dataclass`, that can be added.
+
+    Two are added leaf by leaf, unless the class has a method `merge(other)` that says how.
+    Where all leaves are 0 nothing was counted, and adding it changes nothing.
+    """
+
+    def result(self) -> jax.Array:
+        """What was accumulated: a scalar, or an array."""
+        ...
+
+
+Sums = Pair | Accumulator
+Metric = Callable[[Any, Any, Any], Sums]
+"""`(outputs, targets, weight) -> (sum, count)`, or an accumulator."""
+
+_S = TypeVar("_S", bound=Sums)
+
+
+def weighted(values: jax.Array, weight: jax.Array | None = None) -> Pair:
+    r"""The pair $(\sum_i w_i v_i, \sum_i w_i)$.
+
+    Args:
+      values: (n, …), such as (n,) or (n, tokens).
+      weight: of the leading axes of `values`: (n,) or as far as its own axes go.
+        None: all 1.
+
+    Returns:
+      Two scalars: the weighted sum, and the sum of the weights.
+
+    Raises:
+      ValueError: a weight whose shape does not begin like that of `values`.
+
+    >>> weighted(jnp.array([1.0, 2.0, 5.0]), jnp.array([1.0, 1.0, 0.0]))
+    (Array(3., dtype=float32), Array(2., dtype=float32))
+    """
+    # Sums and counts in float32 at least: bfloat16 cannot count to 359, nor float16 to 70,000.
+    values = values.astype(jnp.promote_types(values.dtype, jnp.float32))
+    if weight is None:
+        return values.sum(), jnp.asarray(values.size, values.dtype)
+    weight = weight_of(values, weight)
+    # What does not count may be anything, NaN included.
+    return jnp.sum(jnp.where(weight > 0, values * weight, 0)), jnp.sum(weight)
+
+
+def weight_of(values: jax.Array, weight: jax.Array | None) -> jax.Array:
+    """The weight of each entry of `values`, in the shape and dtype of `values`.
+
+    Raises:
+      ValueError: a weight whose shape does not begin like that of `values`.
+    """
+    if weight is None:
+        return jnp.ones_like(values)
+    if values.shape[: weight.ndim] != weight.shape:
+        raise ValueError(
+            f"weight must have the leading axes of the losses, {values.shape}, got {weight.shape}"
+        )
+    weight = weight.astype(values.dtype).reshape(weight.shape + (1,) * (values.ndim - weight.ndim))
+    return jnp.broadcast_to(weight, values.shape)
+
+
+def ratio(pair: Pair) -> jax.Array:
+    """Sum over count, and 0 where nothing was counted.
+
+    >>> ratio((jnp.float32(3), jnp.float32(2)))
+    Array(1.5, dtype=float32)
+    """
+    total, count = pair
+    # A shard of a ragged batch may hold no real row: 0, and a gradient of 0, not NaN.
+    return jnp.where(count > 0, total / jnp.where(count > 0, count, 1), 0)
+
+
+def result(sums: Sums) -> jax.Array:
+    """What the sums of a metric amount to: a pair's ratio, or what an accumulator says.
+
+    >>> result((jnp.float32(3), jnp.float32(2)))
+    Array(1.5, dtype=float32)
+    """
+    return sums.result() if isinstance(sums, Accumulator) else ratio(sums)
+
+
+def add(a: _S, b: _S) -> _S:
+    """The sums of two parts of the data together.
+
+    >>> add((jnp.float32(3), jnp.float32(2)), (jnp.float32(1), jnp.float32(1)))
+    (Array(4., dtype=float32), Array(3., dtype=float32))
+    """
+    merge = getattr(a, "merge", None)
+    return jax.tree.map(jnp.add, a, b) if merge is None else merge(b)
+
+
+def total(stacked: _S) -> _S:
+    """The sums of parts that lie along the leading axis of every leaf.
+
+    The parts may be micro-batches of a `scan`, or devices, where
+    `total(jax.lax.all_gather(sums, axis_name))` is what `psum` is to pairs.
+
+    >>> total((jnp.array([3.0, 1.0]), jnp.array([2.0, 1.0])))
+    (Array(4., dtype=float32), Array(3., dtype=float32))
+    """
+    if not hasattr(stacked, "merge"):
+        return jax.tree.map(lambda leaf: leaf.sum(0), stacked)
+    nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape[1:], leaf.dtype), stacked)
+    return jax.lax.scan(lambda sums, part: (add(sums, part), None), nothing, stacked)[0]
+
+
+def as_pairs(metrics: Mapping[str, Any]) -> dict[str, Sums]:
+    """Metrics in one form: pairs (sum, count) or accumulators, of float arrays.
+
+    A bare scalar counts once a batch.
+
+    Raises:
+      TypeError: a metric that is no scalar, no pair of scalars and no accumulator.
+
+    >>> as_pairs({"penalty": 0.5})
+    {'penalty': (Array(0.5, dtype=float32), Array(1., dtype=float32))}
+    """
+    return {name: _as_sums(name, metrics[name]) for name in sorted(metrics)}
+
+
+def as_pair(name: str, value: Any) -> Pair:
+    """A (sum, count) of float arrays; a bare scalar counts once a batch.
+
+    Raises:
+      TypeError: neither a scalar nor a pair of scalars.
+    """
+    pair = value if isinstance(value, tuple) else (value, 1)
+    if len(pair) != 2 or any(jnp.ndim(part) != 0 for part in pair):
+        raise TypeError(
+            f"metric {name!r} must be a scalar or a pair (sum, count), or have a method "
+            f"result(), got {value}"
+        )
+    return jnp.asarray(pair[0], float), jnp.asarray(pair[1], float)
+
+
+def _as_sums(name: str, value: Any) -> Sums:
+    if not isinstance(value, Accumulator):
+        return as_pair(name, value)
+    if any(leaf is value for leaf in jax.tree.leaves(value)):
+        raise TypeError(
+            f"metric {name!r} must be a registered pytree, such as a flax.struct.dataclass, "
+            f"got {value!r}"
+        )
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf, float), value)

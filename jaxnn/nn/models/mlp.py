@@ -1,0 +1,113 @@
+"""Dense networks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import field
+from typing import Any
+
+import flax.linen as nn
+import jax
+
+from jaxnn.arguments import check_positive_int
+from jaxnn.nn.initializers import Initializer, initializer_for
+from jaxnn.nn.models.parts import Network, check_rate, check_widths
+
+__all__ = ["MLP", "LogisticRegression"]
+
+
+class LogisticRegression(nn.Module):
+    r"""Softmax (multinomial logistic) regression: one linear map, $z = x W + b$.
+
+    Attributes:
+      classes: number of outputs, the logits.
+      kernel_init: `(key, shape, dtype) -> array`. None: Glorot, as suits a softmax. The loss
+        is convex, so zeros do as well here, and nowhere else.
+      param_dtype: of the parameters.
+
+    Inputs of shape (…, features) give logits of shape (…, classes).
+
+    Raises:
+      ValueError: a number of classes that is no positive integer.
+
+    >>> import jax.numpy as jnp
+    >>> model = LogisticRegression(10)
+    >>> variables = model.init(jax.random.key(0), jnp.ones((1, 784)))
+    >>> model.apply(variables, jnp.ones((32, 784))).shape
+    (32, 10)
+
+    Source: lectures C and L.
+    """
+
+    classes: int
+    kernel_init: Initializer | None = None
+    param_dtype: Any = float
+
+    def __post_init__(self) -> None:
+        check_positive_int("classes", self.classes)
+        super().__post_init__()
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        init = self.kernel_init or initializer_for("softmax")
+        return nn.Dense(self.classes, kernel_init=init, param_dtype=self.param_dtype)(x)
+
+
+class MLP(Network):
+    r"""Multi-layer perceptron: dense layers with an activation and dropout between them.
+
+    $$h_0 = x, \quad h_l = \mathrm{dropout}(\phi(h_{l-1} W_l + b_l)), \quad y = h_{L-1} W_L + b_L$$
+
+    The last layer is linear; its outputs are logits, or predictions of a regression.
+
+    Attributes:
+      widths: units of each layer, the last being the number of outputs.
+      activation: a name in `jaxnn.nn.ACTIVATIONS`, or a function of one array.
+      dropout_rate: probability of dropping a hidden unit, in [0, 1); a float or a traced
+        scalar. None: no dropout, and nothing is drawn. 0.0 still draws.
+      input_dropout_rate: the same for the inputs.
+      normalization: "batch", "layer" or "group" between layer and activation, or a function
+        that makes such a layer, as `partial(jaxnn.nn.BatchNorm, momentum=0.9)`. None: none.
+      normalize_after: whether it stands behind the activation instead.
+      kernel_init: `(key, shape, dtype) -> array`. None: what suits the activation (He for
+        ReLU, Glorot for tanh, and Glorot for the last layer).
+      bias_init: of the hidden layers' biases; `jaxnn.nn.constant(0.01)` keeps every ReLU
+        awake at the start.
+      param_dtype: of the parameters. `float` is float32, and float64 where x64 is on.
+
+    Inputs of shape (…, features) give outputs of shape (…, widths[-1]). `weight` (n,) tells
+    batch normalization which rows are there.
+
+    Raises:
+      ValueError: no widths, a width that is not a positive integer, an unknown activation or
+        normalization, a concrete rate outside [0, 1).
+
+    >>> import jax.numpy as jnp
+    >>> model = MLP((100, 100, 10), dropout_rate=0.5)
+    >>> variables = model.init(jax.random.key(0), jnp.ones((1, 64)))
+    >>> model.apply(variables, jnp.ones((32, 64))).shape
+    (32, 10)
+
+    Source: lectures C, L, M and S.
+    """
+
+    widths: Sequence[int]
+    input_dropout_rate: float | jax.Array | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        check_widths("widths", self.widths)
+        if not self.widths:
+            raise ValueError("widths must name at least the number of outputs, got none")
+        check_rate("input_dropout_rate", self.input_dropout_rate)
+        super().__post_init__()
+
+    @nn.compact
+    def __call__(
+        self, x: jax.Array, *, train: bool = False, weight: jax.Array | None = None
+    ) -> jax.Array:
+        *hidden, outputs = self.widths
+        x = self.drop(x, self.input_dropout_rate, train=train)
+        for width in hidden:
+            x = self.activate(self.dense(x, width), train=train, weight=weight)
+            x = self.drop(x, self.dropout_rate, train=train)
+        return self.logits(x, outputs)

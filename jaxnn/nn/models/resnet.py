@@ -1,0 +1,121 @@
+"""Residual networks."""
+
+from __future__ import annotations
+
+from dataclasses import field
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxnn.arguments import check_positive_int
+from jaxnn.nn.activations import activation
+from jaxnn.nn.conv import Conv, Padding
+from jaxnn.nn.initializers import initializer_for
+from jaxnn.nn.models.parts import Network, Normalization
+from jaxnn.nn.pooling import global_avg_pool, max_pool
+
+__all__ = ["ResNet"]
+
+
+class ResNet(Network):
+    r"""Residual network of two-layer blocks, $y = \phi(x + F(x))$.
+
+    Two forms of He et al. 2016. For images of about 32×32 pixels, of 6n + 2 layers: a 3×3
+    convolution, three stages of n blocks with 16, 32 and 64 channels, and shortcuts without
+    parameters (every second pixel, and zeros for the new channels). For large images, of 18
+    layers: a 7×7 convolution with stride 2 and a max-pool, four stages of two blocks with 64 to
+    512 channels, and 1×1 convolutions where a shortcut changes shape. Both end with the mean
+    over the pixels and a linear layer.
+
+    Attributes:
+      classes: number of outputs, the logits.
+      depth: layers with weights: 18, or 6n + 2 with n at least 1 (20, 32, 44, 56, …).
+      width: channels of the first stage. None: 16, and 64 at depth 18.
+      dropout_rate: probability of dropping an entry before the last layer, in [0, 1); a float
+        or a traced scalar. None: no dropout.
+      normalization: behind every convolution, see `jaxnn.nn.MLP`; "batch" here. Convolutions
+        have a bias only where there is none.
+      activation, normalize_after, kernel_init, bias_init, param_dtype: as for `jaxnn.nn.MLP`.
+
+    Inputs of shape (n, h, w, channels) give logits of shape (n, classes). `weight` (n,) tells
+    batch normalization which rows are there.
+
+    Raises:
+      ValueError: another depth.
+
+    >>> import jax.numpy as jnp
+    >>> model = ResNet(10, depth=20)
+    >>> shapes = jax.eval_shape(model.init, jax.random.key(0), jnp.ones((1, 32, 32, 3)))
+    >>> sum(leaf.size for leaf in jax.tree.leaves(shapes["params"]))
+    269722
+
+    Source: He et al. 2016.
+    """
+
+    classes: int
+    depth: int = field(default=20, kw_only=True)
+    width: int | None = field(default=None, kw_only=True)
+    normalization: Normalization | None = field(default="batch", kw_only=True)
+
+    def __post_init__(self) -> None:
+        check_positive_int("classes", self.classes)
+        check_positive_int("depth", self.depth)
+        if self.depth != 18 and (self.depth < 8 or self.depth % 6 != 2):
+            raise ValueError(f"depth must be 18, or 6n + 2 with n at least 1, got {self.depth}")
+        if self.width is not None:
+            check_positive_int("width", self.width)
+        super().__post_init__()
+
+    @nn.compact
+    def __call__(
+        self, x: jax.Array, *, train: bool = False, weight: jax.Array | None = None
+    ) -> jax.Array:
+        if x.ndim != 4:
+            raise ValueError(f"x must be images (n, h, w, channels), got shape {x.shape}")
+        large = self.depth == 18
+        width = self.width or (64 if large else 16)
+        blocks = (2,) * 4 if large else ((self.depth - 2) // 6,) * 3
+        if large:
+            x = self._conv(x, width, 7, strides=2, padding=3)
+            x = self.activate(x, train=train, weight=weight)
+            x = max_pool(x, 3, strides=2, padding=1)
+        else:
+            x = self._conv(x, width, 3)
+            x = self.activate(x, train=train, weight=weight)
+        for stage, count in enumerate(blocks):
+            for block in range(count):
+                strides = 2 if stage > 0 and block == 0 else 1
+                x = self._block(x, width * 2**stage, strides, train=train, weight=weight)
+        x = self.drop(global_avg_pool(x), self.dropout_rate, train=train)
+        return self.logits(x, self.classes)
+
+    def _block(
+        self, x: jax.Array, features: int, strides: int, *, train: bool, weight: jax.Array | None
+    ) -> jax.Array:
+        # Padded by 1 on each side, also where "SAME" with stride 2 would pad behind alone.
+        y = self._conv(x, features, 3, strides=strides, padding=1)
+        y = self.activate(y, train=train, weight=weight)
+        y = self._conv(y, features, 3, padding=1)
+        y = self.normalize(y, train=train, weight=weight)
+        if x.shape != y.shape and self.depth == 18:
+            x = self._conv(x, features, 1, strides=strides)
+            x = self.normalize(x, train=train, weight=weight)
+        elif x.shape != y.shape:
+            new = features - x.shape[-1]
+            x = jnp.pad(x[:, ::strides, ::strides], ((0, 0),) * 3 + ((0, new),))
+        return activation(self.activation)(x + y)
+
+    def _conv(
+        self, x: jax.Array, features: int, size: int, strides: int = 1, padding: Padding = "SAME"
+    ) -> jax.Array:
+        return Conv(
+            features,
+            size,
+            strides=strides,
+            padding=padding,
+            use_bias=self.normalization is None,
+            kernel_init=self.kernel_init or initializer_for(self.activation),
+            bias_init=self.bias_init,
+            param_dtype=self.param_dtype,
+        )(x)

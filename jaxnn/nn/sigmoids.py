@@ -1,0 +1,155 @@
+"""Activations that saturate, and the softmax, which does so for several numbers together."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+__all__ = [
+    "hard_sigmoid",
+    "hard_tanh",
+    "log_sigmoid",
+    "log_softmax",
+    "sigmoid",
+    "soft_sign",
+    "softmax",
+    "tanh",
+]
+
+
+def sigmoid(x: jax.Array) -> jax.Array:
+    r"""Logistic sigmoid, $\sigma(x) = 1/(1 + e^{-x})$, within (0, 1).
+
+    Args:
+      x: array of any shape.
+
+    Returns:
+      Array of the same shape and dtype.
+
+    >>> float(sigmoid(jnp.array(1.0)))
+    0.7311
+
+    Source: lectures C, L, M and S.
+    """
+    return jax.nn.sigmoid(x)
+
+
+def log_sigmoid(x: jax.Array) -> jax.Array:
+    r"""$\log \sigma(x) = -\log(1 + e^{-x})$, computed without overflow.
+
+    Args:
+      x: array of any shape.
+
+    Returns:
+      Array of the same shape and dtype.
+
+    >>> float(log_sigmoid(jnp.array(1.0)))
+    -0.3133
+    """
+    return jax.nn.log_sigmoid(x)
+
+
+def hard_sigmoid(x: jax.Array) -> jax.Array:
+    r"""Sigmoid in straight pieces, $\min(\max(x + 3, 0), 6)/6$.
+
+    The form of JAX, PyTorch and Keras 3. Keras 2 and Theano have a slope of 0.2.
+
+    Args:
+      x: array of any shape.
+
+    Returns:
+      Array of the same shape and dtype.
+
+    >>> float(hard_sigmoid(jnp.array(1.0)))
+    0.6667
+
+    Source: Howard et al. 2019.
+    """
+    return jax.nn.hard_sigmoid(x)
+
+
+def tanh(x: jax.Array) -> jax.Array:
+    r"""Hyperbolic tangent, $\frac{e^x - e^{-x}}{e^x + e^{-x}}$, centred on 0, within (−1, 1).
+
+    Args:
+      x: array of any shape.
+
+    Returns:
+      Array of the same shape and dtype.
+
+    >>> tanh(jnp.array([0.0, 1.0]))
+    Array([0.       , 0.7615942], dtype=float32)
+
+    Source: lectures C, M and S.
+    """
+    return jnp.tanh(x)
+
+
+def hard_tanh(x: jax.Array) -> jax.Array:
+    r"""Tanh in straight pieces, $\min(\max(x, -1), 1)$.
+
+    Args:
+      x: array of any shape.
+
+    Returns:
+      Array of the same shape and dtype.
+
+    >>> hard_tanh(jnp.array([-2.0, 0.5, 3.0]))
+    Array([-1. ,  0.5,  1. ], dtype=float32)
+
+    Source: Collobert 2004.
+    """
+    return jax.nn.hard_tanh(x)
+
+
+def soft_sign(x: jax.Array) -> jax.Array:
+    r"""$x/(1 + |x|)$: like tanh, but it saturates slowly.
+
+    Args:
+      x: array of any shape.
+
+    Returns:
+      Array of the same shape and dtype.
+
+    >>> soft_sign(jnp.array([-1.0, 0.0, 3.0]))
+    Array([-0.5 ,  0.  ,  0.75], dtype=float32)
+
+    Source: Glorot and Bengio 2010.
+    """
+    return jax.nn.soft_sign(x)
+
+
+def softmax(x: jax.Array, axis: int | tuple[int, ...] = -1) -> jax.Array:
+    r"""Probabilities from scores, $e^{x_i} / \sum_j e^{x_j}$, computed without overflow.
+
+    Args:
+      x: array of scores.
+      axis: along which the outputs sum to 1, one or several.
+
+    Returns:
+      Array of the same shape and dtype.
+
+    >>> [round(float(p), 4) for p in softmax(jnp.array([1.0, 2.0, 3.0]))]
+    [0.09, 0.2447, 0.6652]
+
+    Source: lectures C, L and M.
+    """
+    return jax.nn.softmax(x, axis=axis)
+
+
+def log_softmax(x: jax.Array, axis: int | tuple[int, ...] = -1) -> jax.Array:
+    r"""Logarithms of `softmax`, $x_i - \log \sum_j e^{x_j}$, finite where that rounds to 0.
+
+    Args:
+      x: array of scores.
+      axis: along which the outputs' exponentials sum to 1, one or several.
+
+    Returns:
+      Array of the same shape and dtype.
+
+    >>> log_softmax(jnp.array([0.0, 500.0]))
+    Array([-500.,    0.], dtype=float32)
+
+    Source: lecture L.
+    """
+    return jax.nn.log_softmax(x, axis=axis)

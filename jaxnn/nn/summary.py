@@ -1,0 +1,221 @@
+"""What a model consists of: its layers, their outputs, parameters and operations."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxnn.keys import Keys
+from jaxnn.nn.functional import Model, as_functional
+from jaxnn.tree import path_name
+
+__all__ = ["Layer", "Summary", "summary"]
+
+
+class Layer(NamedTuple):
+    """A row of a summary."""
+
+    path: str  # "" is the model itself
+    kind: str  # name of its class, "" where it is not known
+    output: Any  # shape, or pytree of shapes; None where it is not known
+    parameters: int  # of its own, those of layers in it left out
+    operations: int | None  # of its own; None where only the total is known
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What `summary` returns; `print(summary)` shows it as a table.
+
+    Attributes:
+      rows: the layers in the order of their first call. One that only calls others has none.
+      parameters: numbers in all parameters.
+      state: numbers in the model's state, such as running statistics.
+      operations: multiply-adds of one call, in matrix products and convolutions.
+      size: bytes of the parameters.
+    """
+
+    rows: tuple[Layer, ...]
+    parameters: int
+    state: int
+    operations: int
+    size: int
+
+    def __str__(self) -> str:
+        table = [
+            ("path", "type", "output", "parameters", "multiply-adds"),
+            *(
+                (
+                    row.path or "(model)",
+                    row.kind,
+                    "" if row.output is None else str(row.output),
+                    f"{row.parameters:,}",
+                    "" if row.operations is None else f"{row.operations:,}",
+                )
+                for row in self.rows
+            ),
+            ("total", "", "", f"{self.parameters:,}", f"{self.operations:,}"),
+        ]
+        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+        lines = [_line(cells, widths) for cells in table]
+        rule = "-" * max(map(len, lines))
+        below = f"{self.size:,} bytes of parameters, {self.state:,} numbers of state"
+        return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1], below])
+
+
+def _line(cells: tuple[str, ...], widths: list[int]) -> str:
+    aligned = [
+        cell.ljust(width) if place < 3 else cell.rjust(width)
+        for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
+    ]
+    return "  ".join(aligned).rstrip()
+
+
+def summary(
+    model: Model, x: Any, *, train: bool = False, rngs: tuple[str, ...] = ("dropout",)
+) -> Summary:
+    r"""The layers of a model with their outputs, parameters and operations.
+
+    Nothing is computed or compiled: the model is traced on shapes. The operations are the
+    multiply-adds $\sum_k a_{ik} b_{kj}$ of the matrix products and convolutions in the
+    trace (twice that many FLOPs), for all examples of `x`; where the padding of a convolution
+    meets its kernel counts too. What is done element by element is not counted. Of a
+    condition the dearest branch counts, of a loop of unknown length one turn.
+
+    Args:
+      model: a Linen module, a pair of functions, or a `Functional`. The layers of the last
+        two are not known: there is a row for each group of parameters, and the operations
+        are told in all.
+      x: inputs, or `jax.ShapeDtypeStruct`s of their shapes.
+      train: the mode of the model.
+      rngs: names of the streams that a Linen module draws from in training.
+
+    Returns:
+      The summary.
+
+    >>> from jaxnn.nn import MLP
+    >>> print(summary(MLP((100, 10), dropout_rate=0.5), jnp.ones((32, 64))))
+    path       type     output     parameters  multiply-adds
+    --------------------------------------------------------
+    Dense_0    Dense    (32, 100)       6,500        204,800
+    Dropout_0  Dropout  (32, 100)           0              0
+    Dense_1    Dense    (32, 10)        1,010         32,000
+    --------------------------------------------------------
+    total                               7,510        236,800
+    30,040 bytes of parameters, 0 numbers of state
+    """
+    functional = as_functional(model, rngs=rngs)
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    params, model_state = jax.eval_shape(functional.init, key, x)
+
+    def call(params: Any, model_state: Any, key: jax.Array, x: Any) -> Any:
+        keys = Keys(key, jnp.int32(0))
+        return functional.apply(params, model_state, x, train=train, keys=keys, weight=None)
+
+    called: dict[str, tuple[str, Any]] = {}
+    with nn.intercept_methods(_noting(called)):
+        traced = jax.make_jaxpr(call)(params, model_state, key, x)
+    counts = _operations(traced.jaxpr, "")
+    sizes = {
+        path_name(path): math.prod(leaf.shape)
+        for path, leaf in jax.tree_util.tree_leaves_with_path(params)
+    }
+    return Summary(
+        rows=tuple(_layers(called, sizes, counts) if called else _groups(sizes)),
+        parameters=sum(sizes.values()),
+        state=sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(model_state)),
+        operations=counts.total(),
+        size=sum(math.prod(p.shape) * p.dtype.itemsize for p in jax.tree.leaves(params)),
+    )
+
+
+def _noting(called: dict[str, tuple[str, Any]]) -> Callable[..., Any]:
+    """An interceptor that notes every module, and leaves its path in the trace."""
+
+    def note(method: Callable[..., Any], args: Any, kwargs: Any, context: Any) -> Any:
+        if context.method_name == "setup":
+            return method(*args, **kwargs)
+        path, kind = "/".join(context.module.path), type(context.module).__name__
+        called.setdefault(path, (kind, None))
+        with jax.named_scope(f"module<{path}>"):
+            outputs = method(*args, **kwargs)
+        if context.method_name == "__call__":
+            shapes = jax.tree.map(lambda leaf: getattr(leaf, "shape", ()), outputs)
+            called[path] = (kind, shapes)
+        return outputs
+
+    return note
+
+
+def _layers(
+    called: dict[str, tuple[str, Any]], sizes: dict[str, int], counts: Counter[str]
+) -> Iterator[Layer]:
+    parameters = _owned(sizes, called)
+    operations = _owned(counts, called)
+    for path, (kind, shapes) in called.items():
+        within = f"{path}/" if path else ""
+        holds_others = any(other != path and other.startswith(within) for other in called)
+        if parameters[path] or operations[path] or not holds_others:
+            yield Layer(path, kind, shapes, parameters[path], operations[path])
+
+
+def _owned(amounts: dict[str, int] | Counter[str], owners: Iterable[str]) -> Counter[str]:
+    """Amounts by path, summed for the deepest owner that each lies in."""
+    sums: Counter[str] = Counter()
+    for path, amount in amounts.items():
+        holding = [o for o in owners if o in ("", path) or path.startswith(f"{o}/")]
+        sums[max(holding, key=len)] += amount
+    return sums
+
+
+def _groups(sizes: dict[str, int]) -> Iterator[Layer]:
+    sums: Counter[str] = Counter()
+    for path, amount in sizes.items():
+        sums[path.rpartition("/")[0]] += amount
+    return (Layer(path, "", None, amount, None) for path, amount in sums.items())
+
+
+def _operations(jaxpr: Any, scope: str) -> Counter[str]:
+    """Multiply-adds by the path of the module that they are traced in."""
+    counts: Counter[str] = Counter()
+    for eqn in jaxpr.eqns:
+        below = f"{scope}/{eqn.source_info.name_stack}"
+        own = _multiply_adds(eqn)
+        if own:
+            counts[["", *re.findall("module<(.*?)>", below)][-1]] += own
+        inner = [_operations(part, below) for part in _parts(eqn)]
+        if eqn.primitive.name == "cond":
+            inner = [max(inner, key=Counter.total)]
+        turns = eqn.params["length"] if eqn.primitive.name == "scan" else 1
+        for part in inner:
+            counts.update({path: turns * amount for path, amount in part.items()})
+    return counts
+
+
+def _parts(eqn: Any) -> Iterator[Any]:
+    for value in eqn.params.values():
+        for item in value if isinstance(value, (tuple, list)) else (value,):
+            jaxpr = getattr(item, "jaxpr", item)
+            if hasattr(jaxpr, "eqns"):
+                yield jaxpr
+
+
+def _multiply_adds(eqn: Any) -> int:
+    if eqn.primitive.name == "dot_general":
+        (contracted, _), _ = eqn.params["dimension_numbers"]
+        shape = eqn.invars[0].aval.shape
+        terms = math.prod(shape[axis] for axis in contracted)
+    elif eqn.primitive.name == "conv_general_dilated":
+        kernel = list(eqn.invars[1].aval.shape)
+        del kernel[eqn.params["dimension_numbers"].rhs_spec[0]]  # one output's share is left
+        terms = math.prod(kernel)
+    else:
+        return 0
+    return terms * math.prod(eqn.outvars[0].aval.shape)

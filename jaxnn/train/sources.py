@@ -1,0 +1,179 @@
+"""The data of a run, checked before anything is compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from itertools import islice
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxnn.arguments import check_positive_int
+from jaxnn.data.batches import size
+from jaxnn.data.streams import Stream, as_stream
+from jaxnn.data.validate import check_batch, check_batch_size, check_same_layout
+from jaxnn.losses import check_targets
+from jaxnn.nn.functional import takes_weight
+from jaxnn.recipe import MakeRecipe, build, inputs_of
+from jaxnn.train.program import Program
+from jaxnn.train.state import TrainState
+from jaxnn.train.step import predict_step
+
+__all__ = [
+    "as_on_device",
+    "check_labels",
+    "check_ragged_end",
+    "check_sizes",
+    "check_streamed",
+    "eval_rows",
+    "needs_whole_shapes",
+    "sampled",
+]
+
+_EVAL_ROWS = 512  # of an evaluation batch, at least, where the user does not say
+
+
+def sampled(name: str, data: Any, batch_size: Any) -> tuple[Stream | None, Any]:
+    """A stream and its first batch, which stands for the rest; or None and the data itself."""
+    stream = None if data is None else as_stream(data)
+    if stream is None:
+        return None, data
+    first = list(islice(stream.batches(None, 0, check_positive_int("batch_size", batch_size)), 1))
+    if not first:
+        raise ValueError(f"{name} must hold at least one batch, got an empty stream")
+    return stream, first[0]
+
+
+def as_on_device(leaf: Any) -> Any:
+    """NumPy data in the dtype that JAX will give it, so that what is checked is what is used."""
+    if not isinstance(leaf, np.ndarray) or leaf.dtype.kind not in "fiu":
+        return leaf
+    with np.errstate(over="ignore"):  # an overflow is found, as Inf, with its row
+        return leaf.astype(jax.dtypes.canonicalize_dtype(leaf.dtype), copy=False)
+
+
+def check_sizes(
+    train: Any,
+    val: Any,
+    batch_size: Any,
+    eval_batch_size: Any,
+    train_stream: Stream | None,
+    val_stream: Stream | None,
+) -> tuple[int, int]:
+    """Check both parts, and return batch_size and eval_batch_size."""
+    n = check_batch("train", train)
+    # Of an iterable of batches any may be smaller than the largest.
+    counted = train_stream is None or train_stream.examples is not None
+    batch_size = check_batch_size(batch_size, n if counted else max(n, batch_size))
+    n_val = 0
+    if val is not None:
+        n_val = check_batch("val", val)
+        check_same_layout(train, val, "val")
+    if eval_batch_size is None and val_stream is not None:
+        eval_batch_size = batch_size
+    if eval_batch_size is None:
+        eval_batch_size = eval_rows(val if n_val else train, max(batch_size, _EVAL_ROWS))
+    eval_batch_size = check_positive_int("eval_batch_size", eval_batch_size)
+    if not isinstance(train, Mapping):
+        for name, rows, total, stream in (
+            ("batch_size", batch_size, n, train_stream),
+            ("eval_batch_size", eval_batch_size, n_val, val_stream),
+        ):
+            total = total if stream is None else stream.examples
+            if total is not None and total % rows:
+                raise ValueError(
+                    f"{name} must divide the {total} examples, since a batch that is no dict has "
+                    f"no place for the weights of a ragged end, got {rows}"
+                )
+    return batch_size, eval_batch_size
+
+
+def eval_rows(data: Any, limit: int) -> int:
+    """Rows of an evaluation batch, at most `limit`.
+
+    A batch that is no dict has no place for weights, so there they divide the examples.
+    """
+    n = size(data)
+    rows = min(n, limit)
+    if isinstance(data, Mapping):
+        return rows
+    return max(divisor for divisor in range(1, rows + 1) if n % divisor == 0)
+
+
+def check_labels(make_recipe: MakeRecipe, state: TrainState, name: str, data: Any) -> None:
+    """Refuse targets that the loss cannot take from this model.
+
+    Args:
+      make_recipe: of the recipe.
+      state: holds knobs and parameters.
+      name: of the data, for the message.
+      data: pytree of arrays (n, …).
+
+    Raises:
+      ValueError, TypeError: what the loss's check of targets says.
+    """
+    loss = build(make_recipe, state.knobs, state.step).loss
+    if loss is None or not isinstance(data, Mapping):
+        return
+    inputs_of(data)
+    if "y" not in data:
+        raise ValueError(f'{name} must hold "y" for the loss, got the keys {sorted(data)}')
+    row = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((1, *leaf.shape[1:]), leaf.dtype), data)
+    outputs = jax.eval_shape(partial(_outputs, make_recipe), state, row["x"])
+    check_targets(loss, f"{name}: y", outputs, data["y"], data.get("weight"))
+
+
+# Jitted, so that a second run finds the trace.
+_outputs = partial(jax.jit, static_argnums=0)(predict_step)
+
+
+def check_streamed(
+    make_recipe: MakeRecipe | None, state: Any, name: str, sample: Any, place: str, batch: Any
+) -> None:
+    """Refuse a streamed batch that is no part of data like the first one."""
+    place = f"{name}, {place}"
+    check_batch(place, batch)
+    check_same_layout(sample, batch, place)
+    if make_recipe is not None and isinstance(state, TrainState):
+        check_labels(make_recipe, state, place, batch)
+
+
+def needs_whole_shapes(make_recipe: MakeRecipe | None, state: Any) -> bool:
+    """Whether padding rows would reach the running statistics of the model."""
+    if make_recipe is None or not isinstance(state, TrainState):
+        return False
+    keeps = bool(jax.tree.leaves(state.model_state))
+    return keeps and not takes_weight(build(make_recipe, state.knobs, state.step).model)
+
+
+def check_ragged_end(program: Program, state: Any, examples: int | None) -> None:
+    """Refuse sizes by which a single row would meet batch normalization.
+
+    Args:
+      program: the run's, its batch sizes checked.
+      state: that it starts from.
+      examples: for training; None where nobody has counted them.
+
+    Raises:
+      ValueError: naming the batch size and what would do.
+    """
+    if not isinstance(state, TrainState):
+        return
+    normalized = isinstance(state.model_state, Mapping) and "batch_stats" in state.model_state
+    rows = program.batch_size // program.accumulate
+    ragged = (examples or 0) % program.batch_size
+    if program.unpadded and ragged % program.accumulate:
+        raise ValueError(
+            f"accumulate must divide the {ragged} examples of the last batch too, which is not "
+            f"padded since the model keeps running statistics, got {program.accumulate}"
+        )
+    last = ragged // program.accumulate if program.unpadded else ragged % rows
+    if normalized and (rows == 1 or last == 1):
+        raise ValueError(
+            "batch normalization needs at least two rows in training, and of "
+            f"{examples} examples batch_size={program.batch_size}"
+            + (f" in {program.accumulate} parts" if program.accumulate > 1 else "")
+            + " leaves a single one; choose another batch_size"
+        )

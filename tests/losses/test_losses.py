@@ -1,0 +1,139 @@
+"""What holds of every loss: its formula, slopes, knobs and dtypes."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from loss_table import LABELS, LOGITS, ROWS
+
+import jaxnn
+from jaxnn import losses
+
+EVERY_ROW = pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
+KNOBS = [
+    pytest.param(row, name, id=f"{id_}-{name}")
+    for id_, row in ROWS.items()
+    for name in row.settings
+]
+
+
+def slopes(f, x, h=1e-5):
+    """Central differences of a NumPy function, entry by entry."""
+    steps = h * np.eye(x.size).reshape(x.size, *x.shape)
+    return np.reshape([(f(x + e) - f(x - e)) / (2 * h) for e in steps], x.shape)
+
+
+def test_every_loss_is_in_the_table():
+    tested = {row.loss for row in ROWS.values()}
+    public = {getattr(losses, name) for name in losses.__all__}
+    assert tested == public - {losses.Loss, losses.check_targets, losses.unwrap}
+
+
+@partial(jax.jit, static_argnums=0)
+def losses_and_gradient(loss, outputs, targets, settings):
+    """What the tests share, settings traced: the loss of each example, and the sum's gradient."""
+    found, pullback = jax.vjp(lambda z: loss(z, targets, **settings), outputs)
+    return found, pullback(jnp.ones_like(found))[0]
+
+
+@EVERY_ROW
+def test_formula_and_gradient_against_central_differences(row, x64):
+    loss, gradient = losses_and_gradient(row.loss, row.outputs, row.targets, row.settings)
+    np.testing.assert_allclose(loss, row.expected(row.outputs), rtol=1e-12)
+    expected = slopes(lambda z: row.expected(z).sum(), row.outputs)
+    np.testing.assert_allclose(gradient, expected, rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize(("row", "name"), KNOBS)
+def test_every_knob_may_be_mapped_and_differentiated(row, name, x64):
+    """Zero included, which is a value."""
+    knob = np.asarray(row.settings[name], float)
+    values = np.stack([knob, 0.5 * knob, np.zeros_like(knob) + (name == "delta")])
+
+    def loss(value):
+        configured = partial(row.loss, **row.settings | {name: value})
+        losses = configured(jnp.asarray(row.outputs), jnp.asarray(row.targets))
+        return losses.sum(), losses
+
+    gradient, found = jax.jit(jax.vmap(jax.grad(loss, has_aux=True)))(values)
+    for value, slope, by_map in zip(values, gradient, found, strict=True):
+        expected = row.expected(row.outputs, **{name: value})
+        np.testing.assert_allclose(by_map, expected, rtol=1e-12)
+        total = lambda v: row.expected(row.outputs, **{name: v}).sum()  # noqa: E731
+        np.testing.assert_allclose(slope, slopes(total, value), rtol=1e-7, atol=1e-8)
+
+
+@EVERY_ROW
+def test_losses_are_float32_at_least_and_gradients_what_came_in(row, x64):
+    """Also where a knob is wider than what it meets."""
+    outputs = jnp.asarray(row.outputs, "bfloat16")
+    floating = row.targets.dtype.kind == "f"
+    targets = jnp.asarray(row.targets, "bfloat16" if floating else None)
+    loss, gradient = losses_and_gradient(row.loss, outputs, targets, row.settings)
+    assert (loss.dtype, gradient.dtype) == ("float32", "bfloat16")
+    rounded = row._replace(targets=np.asarray(targets, row.targets.dtype))
+    np.testing.assert_allclose(loss, rounded.expected(outputs), rtol=1e-5, atol=1e-6)
+
+
+CE, NLL, BCE = (
+    losses.softmax_cross_entropy,
+    losses.negative_log_likelihood,
+    losses.sigmoid_cross_entropy,
+)
+REFUSED = {
+    "smoothing": (CE, {"label_smoothing": 1.5}, r"label_smoothing must be in \[0, 1\], got 1.5"),
+    "classes": (CE, {"class_weights": np.ones(4)}, r"one weight for each class, shape \(5,\)"),
+    "class": (NLL, {"class_weights": [1, 1, 1, 1, -1]}, r"class_weights must be in \[0, inf\)"),
+    "binary": (BCE, {"label_smoothing": -0.1}, r"label_smoothing must be in \[0, 1\], got -0.1"),
+    "yes": (BCE, {"pos_weight": -1.0}, r"pos_weight must be in \[0, inf\), got -1"),
+    "outputs": (BCE, {"pos_weight": np.ones(8)}, "pos_weight must be a scalar or have one"),
+    "delta": (losses.huber, {"delta": 0.0}, r"delta must be in \(0, inf\), got 0"),
+}
+
+
+@pytest.mark.parametrize(("loss", "settings", "message"), REFUSED.values(), ids=REFUSED)
+def test_settings_out_of_range_are_refused_in_the_call_and_before_it(loss, settings, message):
+    configured, targets = partial(loss, **settings), np.zeros((8, 5)) if loss is BCE else LABELS
+    with pytest.raises(ValueError, match=message):
+        losses.check_targets(configured, "y", jax.ShapeDtypeStruct((8, 5), float), targets)
+    with pytest.raises(ValueError, match=message):
+        configured(jnp.asarray(LOGITS), jnp.asarray(targets))
+
+
+def test_fit_refuses_the_value_of_a_knob():
+    def make_recipe(knobs):
+        loss = partial(losses.softmax_cross_entropy, label_smoothing=knobs["a"])
+        return jaxnn.Recipe(jaxnn.nn.MLP((3,)), loss, jaxnn.optim.sgd(0.1))
+
+    data = {"x": np.ones((4, 2), np.float32), "y": np.zeros(4, np.int32)}
+    with pytest.raises(ValueError, match=r"label_smoothing must be in \[0, 1\], got 1.5"):
+        jaxnn.fit(make_recipe, data, epochs=1, batch_size=2, key=0, knobs={"a": 1.5})
+
+
+def test_unwrap_goes_through_partials():
+    assert losses.unwrap(losses.huber) is losses.huber
+    assert losses.unwrap(partial(partial(losses.huber, delta=2.0))) is losses.huber
+
+
+Y, CLASSES, YES = [0.0, 1.0, 1.0, 3.0, 10.0], [0, 1, 1, 2, 2], [1, 0, 1, 1, 1]
+ESTIMATES = {
+    "mean": (losses.squared_error, Y, 3.0),
+    "median": (losses.absolute_error, Y, 1.0),
+    "between": (losses.huber, Y, 1.5),  # 1 + 2 (m - 1) - 1 - 1 = 0
+    "log-odds": (losses.sigmoid_cross_entropy, YES, np.log(4.0)),
+    "log-frequencies": (losses.softmax_cross_entropy, CLASSES, np.log([0.2, 0.4, 0.4])),
+}
+
+
+@pytest.mark.parametrize(("loss", "sample", "estimate"), ESTIMATES.values(), ids=ESTIMATES)
+def test_the_least_mean_loss_is_at_the_maximum_of_the_likelihood(loss, sample, estimate, x64):
+    def mean(constant):
+        outputs = jnp.tile(jnp.asarray(constant), (5,) + (1,) * np.ndim(constant))
+        return float(loss(outputs, jnp.asarray(sample)).mean())
+
+    for step in 1e-3 * np.concatenate([np.eye(np.size(estimate)), -np.eye(np.size(estimate))]):
+        assert mean(estimate) < mean(estimate + step.reshape(np.shape(estimate)))

@@ -1,0 +1,232 @@
+"""Every metric against NumPy, over any partition of the data, padded with NaN."""
+
+from __future__ import annotations
+
+from functools import partial, reduce
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxnn import metrics
+from jaxnn.metrics import add, as_pairs, ratio, result, total
+
+RNG = np.random.default_rng(0)
+N = 60
+LOGITS = RNG.normal(size=(N, 4)).astype(np.float32)
+LABELS = RNG.integers(0, 4, N)
+Y = RNG.normal(size=(N, 3)).astype(np.float32)
+PREDICTED = (Y + RNG.normal(size=(N, 3)) / 2).astype(np.float32)
+FAR, NEAR = (1e4 + np.stack([Y[:, 0], PREDICTED[:, 0]])).astype(np.float32)
+WEIGHT = RNG.integers(0, 3, N).astype(np.float32)
+
+
+def softmax(z):
+    p = np.exp(np.float64(z))
+    return p / p.sum(-1, keepdims=True)
+
+
+def average(values, w):
+    return np.average(values, weights=np.broadcast_to(np.reshape(w, (len(w), 1)), values.shape))
+
+
+def top_2(z, y, w):
+    ranks = np.argsort(-z, axis=-1, kind="stable")
+    return np.average((ranks[:, :2] == y[:, None]).any(1), weights=w)
+
+
+def confusion(z, y, w):
+    counts = np.zeros((4, 4))
+    for predicted, true, weight in zip(z.argmax(1), y, w, strict=True):
+        counts[true, predicted] += weight
+    return counts
+
+
+def calibration(z, y, w, bins):
+    confidence, right, error = softmax(z).max(1), z.argmax(1) == y, 0.0
+    for low, high in zip(np.arange(bins) / bins, np.arange(1, bins + 1) / bins, strict=True):
+        inside = (confidence > low) & (confidence <= high)
+        if w[inside].sum():
+            gap = np.average(right[inside] - confidence[inside], weights=w[inside])
+            error += w[inside].sum() / w.sum() * abs(gap)
+    return error
+
+
+def r2(predicted, y, w):
+    y, predicted = np.float64(y).reshape(len(y), -1), np.float64(predicted).reshape(len(y), -1)
+    mean = np.average(y, axis=0, weights=w)
+    return np.mean(1 - (w @ (predicted - y) ** 2) / (w @ (y - mean) ** 2))
+
+
+METRICS = {
+    "accuracy": (
+        metrics.accuracy,
+        LOGITS,
+        LABELS,
+        lambda z, y, w: np.average(z.argmax(1) == y, weights=w),
+    ),
+    "top_2": (partial(metrics.top_k_accuracy, k=2), LOGITS, LABELS, top_2),
+    "binary": (metrics.binary_accuracy, Y, PREDICTED > 0, lambda z, y, w: average((z > 0) == y, w)),
+    "confusion": (metrics.confusion_matrix, LOGITS, LABELS, confusion),
+    "nll": (
+        metrics.negative_log_likelihood,
+        LOGITS,
+        LABELS,
+        lambda z, y, w: np.average(-np.log(softmax(z)[np.arange(len(y)), y]), weights=w),
+    ),
+    "calibration": (
+        partial(metrics.calibration_error, bins=7),
+        LOGITS,
+        LABELS,
+        partial(calibration, bins=7),
+    ),
+    "mse": (metrics.mean_squared_error, PREDICTED, Y, lambda p, y, w: average((p - y) ** 2, w)),
+    "mae": (metrics.mean_absolute_error, PREDICTED, Y, lambda p, y, w: average(abs(p - y), w)),
+    "r2": (metrics.r2, PREDICTED, Y, r2),
+    "r2 far from 0": (metrics.r2, NEAR, FAR, r2),
+}
+
+
+@pytest.mark.parametrize(("metric", "outputs", "targets", "formula"), METRICS.values(), ids=METRICS)
+def test_any_partition_gives_the_formula_of_the_whole(metric, outputs, targets, formula):
+    """Ragged parts, padded to one shape with rows of weight 0 that hold NaN, or no class."""
+    expected = formula(outputs, targets, WEIGHT)
+    nothing = np.nan if targets.dtype == np.float32 else targets.dtype.type(-1)
+    measure = jax.jit(lambda *batch: as_pairs({"it": metric(*batch)})["it"])
+
+    def padded(rows):
+        fill = N - len(rows)
+        return (
+            np.concatenate(
+                [outputs[rows], np.full((fill, *outputs.shape[1:]), np.nan, np.float32)]
+            ),
+            np.concatenate([targets[rows], np.full((fill, *targets.shape[1:]), nothing)]),
+            np.concatenate([WEIGHT[rows], np.zeros(fill, np.float32)]),
+        )
+
+    cuts = ([], [1, 2, 3], [0, 17, 17, 59], range(5, N, 5))
+    for parts in (np.split(np.arange(N), cut) for cut in cuts):
+        measured = [measure(*padded(rows)) for rows in parts]
+        np.testing.assert_allclose(result(reduce(add, measured)), expected, rtol=2e-6)
+    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *measured)
+    np.testing.assert_allclose(result(total(stacked)), expected, rtol=2e-6)
+
+
+@pytest.mark.parametrize(("metric", "outputs", "targets", "formula"), METRICS.values(), ids=METRICS)
+def test_without_weight_all_count_once(metric, outputs, targets, formula):
+    found = result(jax.jit(metric)(outputs, targets))
+    np.testing.assert_allclose(found, formula(outputs, targets, np.ones(N)), rtol=2e-6)
+
+
+@pytest.mark.parametrize("name", ["top_2", "confusion", "calibration", "mse", "r2"])
+def test_per_token(name):
+    """(n, tokens) of them are n · tokens examples, (n, tokens, outputs) too."""
+    metric, outputs, targets, formula = METRICS[name]
+    cut = lambda a: a.reshape(12, 5, *a.shape[1:])  # noqa: E731
+    found = result(jax.jit(metric)(cut(outputs), cut(targets), cut(WEIGHT)))
+    np.testing.assert_allclose(found, formula(outputs, targets, WEIGHT), rtol=2e-6)
+
+
+def test_one_hot_and_soft_labels_count_as_their_largest():
+    soft = (0.7 * np.eye(4)[LABELS] + 0.075).astype(np.float32)
+    for name in ("accuracy", "top_2", "confusion", "calibration"):
+        metric = jax.jit(METRICS[name][0])
+        jax.tree.map(np.testing.assert_array_equal, metric(LOGITS, soft), metric(LOGITS, LABELS))
+
+
+def test_of_equal_logits_lower_classes_come_first():
+    logits = jnp.asarray([[1.0, 1, 1, 1], [0, 2, 2, 2], [2, 0, 2, 1]])
+    by_hand = {1: [[0], [1], [0]], 2: [[0, 1], [1, 2], [0, 2]], 4: [range(4)] * 3}
+    for k, best in by_hand.items():
+        for label in range(4):
+            labels = jnp.full(3, label)
+            expected = sum(label in row for row in best)
+            assert metrics.top_k_accuracy(logits, labels, k=k)[0] == expected
+    assert metrics.accuracy(logits, jnp.asarray([0, 1, 0]))[0] == 3
+    np.testing.assert_array_equal(
+        metrics.confusion_matrix(logits, jnp.asarray([3, 3, 3])).result()[3], [2, 1, 0, 0]
+    )
+
+
+@pytest.mark.parametrize("label", [-1, 4, 255])
+def test_a_label_that_is_no_class_is_never_right_and_counted_nowhere(label):
+    logits, labels = jnp.asarray(LOGITS[:3]), jnp.asarray([label, label, 2])
+    assert metrics.top_k_accuracy(logits, labels, k=4)[0] == 1
+    counts = metrics.confusion_matrix(logits, labels).result()
+    assert counts.sum() == counts[2].sum() == 1
+
+
+def test_the_share_explained_of_what_does_not_vary():
+    """As in scikit-learn: 1 where all is right, else 0; no rounding of a mean decides."""
+    y, ones = np.full(7, 0.1, np.float32), np.ones(7, np.float32)
+    broken = np.where(np.arange(7) == 3, np.nan, y)
+    measure = jax.jit(metrics.r2)
+    parts = add(measure(y, y, ones * (np.arange(7) < 3)), measure(y, y, ones * (np.arange(7) > 2)))
+    assert parts.spread == 0 and parts.result() == 1
+    assert measure(y + 1, y, ones).result() == 0
+    assert measure(y, y, 0 * ones).result() == 0  # nothing counted
+    assert np.isnan(measure(broken, y, ones).result())
+    assert np.isnan(measure(y, broken, ones).result())
+
+
+def test_many_batches_far_from_0_keep_their_digits():
+    """3000 merges in float32, against float64: 10⁴ ± 1 has 4 digits after the point."""
+    rng = np.random.default_rng(1)
+    y = (1e4 + rng.normal(size=(3000, 8))).astype(np.float32)
+    y[:1000] += 3  # the first batches are not like the rest
+    predicted = (y + rng.normal(size=y.shape) / 3).astype(np.float32)
+    found = jax.jit(lambda p, y: total(jax.vmap(metrics.r2)(p, y)).result())(predicted, y)
+    expected = r2(predicted.ravel(), y.ravel(), np.ones(y.size))
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_confidence_on_the_border_of_a_bin_belongs_to_the_lower():
+    logits = jnp.asarray([[1.0, 1.0], [1.0, -jnp.inf]])  # confidences of exactly ½ and 1
+    found = metrics.calibration_error(logits, jnp.asarray([0, 0]), bins=4)
+    np.testing.assert_array_equal(found.weight, [0, 1, 0, 1])
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: metrics.top_k_accuracy(LOGITS, LABELS, k=5), "number of classes, 4, got 5"),
+        (lambda: metrics.top_k_accuracy(LOGITS, LABELS, k=0), "k must be a positive integer"),
+        (lambda: metrics.calibration_error(LOGITS, LABELS, bins=0), "bins must be a positive"),
+        (lambda: metrics.confusion_matrix(LOGITS, Y), r"labels must have shape \(60,\)"),
+        (lambda: metrics.binary_accuracy(LOGITS, LABELS), "targets must have the shape"),
+        (lambda: metrics.r2(Y, Y[:, :1]), "targets must have the shape"),
+        (lambda: metrics.mean_squared_error(Y, Y[:, 0]), "targets must have the shape"),
+        (lambda: metrics.mean_absolute_error(Y[:, 0], Y), "targets must have the shape"),
+        (lambda: metrics.r2(Y, Y, WEIGHT[:7]), "weight must have the leading axes"),
+        (lambda: metrics.confusion_matrix(LOGITS, LABELS, WEIGHT[:7]), "weight must have the"),
+    ],
+)
+def test_what_does_not_fit_is_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_sums_in_half_precision_are_float32():
+    half = lambda a: jnp.asarray(a, "bfloat16")  # noqa: E731
+    for name, (metric, outputs, targets, _) in METRICS.items():
+        targets = half(targets) if targets.dtype == np.float32 else jnp.asarray(targets)
+        sums = jax.eval_shape(metric, half(outputs), targets, half(WEIGHT))
+        assert {leaf.dtype for leaf in jax.tree.leaves(sums)} == {np.dtype("float32")}, name
+
+
+def test_an_accumulator_that_is_no_pytree_is_refused():
+    class Lost:
+        def result(self):
+            return 0.0
+
+    with pytest.raises(TypeError, match="metric 'it' must be a registered pytree"):
+        as_pairs({"it": Lost()})
+    with pytest.raises(TypeError, match="metric 'it' must be a scalar or a pair"):
+        as_pairs({"it": (1.0, 2.0, 3.0)})
+
+
+def test_a_pair_and_a_scalar_are_made_float():
+    pairs = as_pairs({"pair": (np.int32(3), True), "bare": 2})
+    assert [float(ratio(pairs[name])) for name in ("pair", "bare")] == [3, 2]
+    assert {leaf.dtype for leaf in jax.tree.leaves(pairs)} == {np.dtype("float32")}
