@@ -2,14 +2,15 @@
 
     python -m experiments.digits
 
-trains a network of one hidden layer, with dropout and L2, on 1,078 of the 1,797 digits of
-8×8 pixels, and ends with its accuracy on the 359 of the test part, the run's folder, and a
-page with its curves. Every setting is an option, such as
+trains a convolutional network with batch normalization, dropout, L2 and augmentation on 1,078
+of the 1,797 digits of 8×8 pixels, and ends with its accuracy on the 359 of the test part, the
+run's folder, and a page with its curves. Every setting is an option, such as
 
-    python -m experiments.digits --optimizer.learning-rate 3e-3 --epochs 5 --seed 7
+    python -m experiments.digits --model mlp --optimizer.learning-rate 3e-3 --epochs 5 --seed 7
 
-Cost: about 5 seconds on two CPU cores, import and compilation included.
-Expected: test accuracy 0.981 on average over seeds 0 to 9, 0.969 to 0.992 for a single one.
+Cost: about 10 seconds on two CPU cores, import and compilation included.
+Expected: test accuracy 0.9925 on average over seeds 0 to 9, 0.989 to 1.0 for a single one; with
+`--model mlp` ACCMLP on average.
 """
 
 from __future__ import annotations
@@ -20,19 +21,68 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 import jaxnn
+from jaxnn.data import augment
+
+CLASSES = 10
+SHAPE = (8, 8, 1)
 
 
 @dataclass(frozen=True)
-class Model:
-    """The network."""
+class MLP:
+    """The dense network."""
 
     hidden: tuple[int, ...] = (512,)
     """Units of each hidden layer."""
-    activation: Literal["relu", "tanh"] = "relu"
+    activation: Literal["relu", "tanh", "silu", "gelu", "elu", "selu"] = "relu"
     """Activation behind each hidden layer; the initial weights follow it."""
     dropout_rate: float | None = 0.5
     """Probability of dropping a hidden unit, in [0, 1); None draws nothing."""
+
+    def build(self) -> jaxnn.nn.MLP:
+        """The network, for rows of 64 pixels."""
+        return jaxnn.nn.MLP(
+            (*self.hidden, CLASSES), activation=self.activation, dropout_rate=self.dropout_rate
+        )
+
+
+@dataclass(frozen=True)
+class ConvNet:
+    """The convolutional network: stages of 3×3 convolutions, each ended by a 2×2 max-pool."""
+
+    channels: tuple[int, ...] = (32, 64)
+    """Channels of the convolutions of each stage."""
+    convolutions: int = 2
+    """Convolutions in each stage."""
+    hidden: tuple[int, ...] = (128,)
+    """Units of each dense layer before the last."""
+    dropout_rate: float | None = 0.5
+    """Probability of dropping a unit of the dense layers, in [0, 1); None draws nothing."""
+    normalization: Literal["batch", "layer", "group"] | None = "batch"
+    """What stands between each layer and its activation."""
+
+    def build(self) -> jaxnn.nn.ConvNet:
+        """The network, for rows of 64 pixels."""
+        return jaxnn.nn.ConvNet(
+            CLASSES,
+            channels=[(width,) * self.convolutions for width in self.channels],
+            hidden=self.hidden,
+            dropout_rate=self.dropout_rate,
+            normalization=self.normalization,
+            image_shape=SHAPE,
+        )
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How far each training image is moved at random in each step; 0 leaves it as it is."""
+
+    rotation: float = 10.0
+    """Largest angle in degrees, to either side."""
+    translation: float = 0.1
+    """Largest shift, as a share of the image's side, in each direction."""
 
 
 @dataclass(frozen=True)
@@ -53,14 +103,21 @@ class Optimizer:
 class Config:
     """Train a network on the handwritten digits."""
 
-    model: Model = field(default_factory=Model)
+    model: Literal["mlp", "convnet"] = "convnet"
+    """Which of the two networks."""
+    mlp: MLP = field(default_factory=MLP)
+    convnet: ConvNet = field(default_factory=ConvNet)
     optimizer: Optimizer = field(default_factory=Optimizer)
+    augmentation: Augmentation = field(default_factory=Augmentation)
     l2: float = 1e-3
     """Strength λ of the penalty ½λ‖W‖², at least 0."""
+    average: float | None = 0.99
+    """Decay of the running average of the weights that is evaluated, in [0, 1); None evaluates
+    the weights themselves."""
     patience: int | None = None
     """Stop after this many epochs without a lower validation loss, and hand back the best
     weights; None trains to the last epoch."""
-    epochs: int = 100
+    epochs: int = 40
     """Passes over the training part."""
     batch_size: int = 64
     """Examples of a step."""
@@ -74,26 +131,38 @@ class Config:
 
 def make_recipe(config: Config) -> jaxnn.Recipe:
     """What is trained."""
-    model, optimizer = config.model, config.optimizer
+    optimizer, moves = config.optimizer, config.augmentation
     controllers = ()
     if config.patience is not None:
         controllers = (jaxnn.train.early_stopping(patience=config.patience),)
+    average = None
+    if config.average is not None:
+        average = jaxnn.optim.parameter_average(config.average)
+    augmentation = None
+    if moves.rotation or moves.translation:
+        affine = augment.affine(rotation=moves.rotation, translation=moves.translation)
+        augmentation = augment.as_images(SHAPE, affine)
     return jaxnn.Recipe(
-        model=jaxnn.nn.MLP(
-            (*model.hidden, 10), activation=model.activation, dropout_rate=model.dropout_rate
-        ),
+        model=(config.mlp if config.model == "mlp" else config.convnet).build(),
         loss=jaxnn.losses.softmax_cross_entropy,
         optimizer=jaxnn.optim.adam(
             optimizer.learning_rate, b1=optimizer.b1, b2=optimizer.b2, eps=optimizer.eps
         ),
         regularizer=jaxnn.regularizers.l2(config.l2),
+        augmentation=augmentation,
         controllers=controllers,
+        average=average,
     )
+
+
+def one_scale(x: np.ndarray) -> jaxnn.data.Standardization:
+    """One mean and deviation for all pixels, so that a moved digit looks like any other."""
+    return jaxnn.data.Standardization(np.full(x.shape[1:], x.mean()), np.full(x.shape[1:], x.std()))
 
 
 def main(config: Config) -> jaxnn.Run:
     """Train, evaluate on the test part, and say where the run is."""
-    data = jaxnn.data.digits(key=config.seed)
+    data = jaxnn.data.digits(key=config.seed, preprocess=one_scale)
     folder = config.folder
     if folder is None and config.resume is None:
         folder = Path("runs") / time.strftime(f"digits-%Y%m%d-%H%M%S-seed{config.seed}")
@@ -137,5 +206,5 @@ if __name__ == "__main__":
         main(tyro.cli(Config, description=__doc__))
     except KeyboardInterrupt:
         sys.exit(130)
-    except (ValueError, ImportError) as error:
+    except (ValueError, ImportError, OSError) as error:
         sys.exit(f"error: {error}")

@@ -2,6 +2,7 @@
 
 from jaxnn.nn.activations import ACTIVATIONS, activation
 from jaxnn.nn.conv import Conv, conv
+from jaxnn.nn.dropconnect import DropConnect
 from jaxnn.nn.dropout import Dropout, dropout
 from jaxnn.nn.functional import Functional, Model, as_functional, from_nnx, takes_weight
 from jaxnn.nn.gates import gelu, gelu_tanh, glu, hard_silu, hard_swish, mish, silu, swish
@@ -39,6 +40,7 @@ from jaxnn.nn.sigmoids import (
     tanh,
 )
 from jaxnn.nn.sparsemax import sparsemax
+from jaxnn.nn.stochastic_pool import StochasticPool, stochastic_pool, stochastic_pool_mean
 from jaxnn.nn.summary import Layer, Summary, summary
 
 __all__ = [
@@ -47,6 +49,7 @@ __all__ = [
     "BatchNorm",
     "Conv",
     "ConvNet",
+    "DropConnect",
     "Dropout",
     "Functional",
     "GroupNorm",
@@ -59,6 +62,7 @@ __all__ = [
     "Model",
     "PReLU",
     "ResNet",
+    "StochasticPool",
     "Summary",
     "activation",
     "as_functional",
@@ -104,6 +108,8 @@ __all__ = [
     "softmax",
     "softplus",
     "sparsemax",
+    "stochastic_pool",
+    "stochastic_pool_mean",
     "summary",
     "swish",
     "takes_weight",

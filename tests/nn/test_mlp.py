@@ -70,8 +70,8 @@ def test_none_draws_nothing():
         model = MLP((5, 3), dropout_rate=rate)
         return str(jax.make_jaxpr(lambda p: model.apply(p, x, train=True, rngs=KEYS))(params))
 
-    assert "random_" not in program(None)
-    assert "random_bits" in program(0.0)
+    assert "uniform_bits" not in program(None)
+    assert "uniform_bits" in program(0.0)
 
 
 def test_dropout_keeps_out_of_the_parameters():

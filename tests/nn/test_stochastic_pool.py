@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from closeness import assert_same_bits
 
-from jaxnn.nn import stochastic_pool as pooling
-from jaxnn.nn.stochastic_pool import StochasticPool
+from jaxnn import nn as pooling
+from jaxnn.nn import StochasticPool
 
 # Compiled as a whole, since one by one the operations take longer to compile.
 stochastic_pool = jax.jit(pooling.stochastic_pool, static_argnums=(2, 3, 4))

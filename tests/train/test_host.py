@@ -44,11 +44,11 @@ def wait_for_epochs(folder, count, process):
     raise AssertionError("the run did not get going")
 
 
-def test_ctrl_c_ends_a_run_tidily(tmp_path, digits):
-    from experiments.digits import Config, Model, make_recipe
+def test_ctrl_c_ends_a_run_tidily(tmp_path):
+    from experiments.digits import MLP, Config, make_recipe, one_scale
 
     folder = tmp_path / "run"
-    options = ("--epochs", "1000000", "--model.hidden", "16")
+    options = ("--epochs", "1000000", "--model", "mlp", "--mlp.hidden", "16")
     process = start_digits(folder, *options)
     wait_for_epochs(folder, 3, process)
     process.send_signal(signal.SIGINT)
@@ -62,10 +62,11 @@ def test_ctrl_c_ends_a_run_tidily(tmp_path, digits):
     assert [path.name for path in (folder / "checkpoints").iterdir()] == [f"{done:06d}"]
     assert f"{done} of 1000000 epochs" in (folder / "report.html").read_text()
     # What was kept is the state of that very epoch.
-    recipe = make_recipe(Config(model=Model(hidden=(16,))))
+    recipe = make_recipe(Config(model="mlp", mlp=MLP(hidden=(16,))))
     loaded = jaxnn.load(folder, recipe)
+    val = jaxnn.data.digits(key=0, preprocess=one_scale).val
     assert int(loaded.state.step) == lines[-1]["step"]
-    assert loaded.evaluate(digits.val)["loss"] == pytest.approx(lines[-1]["val/loss"], rel=1e-5)
+    assert loaded.evaluate(val)["loss"] == pytest.approx(lines[-1]["val/loss"], rel=1e-5)
 
 
 def test_a_second_ctrl_c_does_not_wait(tiny, recipe, tmp_path, request):

@@ -1,0 +1,52 @@
+"""Who takes part, where it can be imported."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from experiments.benchmarks.tasks import Set, Start, Task, Trainer
+
+__all__ = ["COMPETITORS", "OURS", "make", "present"]
+
+
+class Competitor(NamedTuple):
+    """Where its trainer is made, and what that needs."""
+
+    module: str
+    package: str
+    options: dict[str, int] = {}
+
+
+OURS = "jaxnn"
+COMPETITORS = {
+    OURS: Competitor("ours", "jaxnn"),
+    "Flax loop": Competitor("flax_loop", "flax"),
+    "PyTorch": Competitor("torch_eager", "torch"),
+    "Keras": Competitor("keras_peer", "keras"),
+    "Keras, 16 steps": Competitor("keras_peer", "keras", {"steps_per_execution": 16}),
+}
+
+
+def make(name: str, task: Task, data: Set, start: Start) -> Trainer:
+    """The trainer of a competitor; its module is imported now."""
+    module, _, options = COMPETITORS[name]
+    found = importlib.import_module(f"experiments.benchmarks.{module}")
+    return found.make(task, data, start, **options)
+
+
+def present(wanted: Sequence[str]) -> list[str]:
+    """The peers that are wanted and installed, in the order of the table.
+
+    Args:
+      wanted: beginnings of names, in any case; none: all.
+    """
+    return [
+        name
+        for name, competitor in COMPETITORS.items()
+        if name != OURS
+        and (not wanted or any(name.lower().startswith(w.lower()) for w in wanted))
+        and importlib.util.find_spec(competitor.package) is not None
+    ]
