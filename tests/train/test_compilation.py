@@ -145,7 +145,7 @@ def test_a_step_maps_over_every_knob(tiny, maker, knobs):
     def after_two_steps(knobs):
         new, _ = step(state.replace(knobs=knobs), batch)
         new, metrics = step(new, batch)
-        return new.params, metrics
+        return new.params, metrics["loss"]  # an accuracy jumps where rounding decides
 
     for name in knobs:
         varied = {**jax.tree.map(lambda knob: jnp.full(5, knob), knobs), name: grid[name]}
