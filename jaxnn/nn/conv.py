@@ -54,6 +54,7 @@ def conv(
     Raises:
       ValueError: shapes, strides or padding that do not fit.
 
+    >>> import jax.numpy as jnp
     >>> x = jnp.arange(16.0).reshape(1, 4, 4, 1)
     >>> conv(x, jnp.ones((3, 3, 1, 1)), padding="VALID")[0, ..., 0]
     Array([[45., 54.],
@@ -103,6 +104,7 @@ class Conv(nn.Module):
     Raises:
       ValueError: sizes that are no positive integers, shapes that do not fit.
 
+    >>> import jax.numpy as jnp
     >>> layer = Conv(32, 3)
     >>> variables = layer.init(jax.random.key(0), jnp.ones((1, 8, 8, 3)))
     >>> jax.tree.map(jnp.shape, variables["params"])

