@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from experiments.benchmarks.tasks import Set, Start, Task, Trainer
@@ -17,7 +18,7 @@ class Competitor(NamedTuple):
 
     module: str
     package: str
-    options: dict[str, int] = {}
+    options: Mapping[str, int] = MappingProxyType({})
 
 
 OURS = "jaxnn"

@@ -97,7 +97,7 @@ def load(model: nn.Module, task: Task, start: Start) -> None:
 
 def _copy(parameter: Tensor, value: np.ndarray) -> None:
     with torch.no_grad():
-        parameter.copy_(torch.from_numpy(np.ascontiguousarray(value)))
+        parameter.copy_(torch.from_numpy(np.array(value, order="C")))
 
 
 def make(task: Task, data: Set, start: Start) -> Trainer:

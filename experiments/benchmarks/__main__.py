@@ -1,0 +1,179 @@
+"""How fast jaxnn trains, against the usual Flax loop, PyTorch and Keras, in one table.
+
+    python -m experiments.benchmarks
+
+trains the same networks, from the same weights on the same data, with each that can be
+imported (`pip install "jaxnn[benchmark]"`), in turn, so that what slows the machine down for a
+while slows all alike. It prints the table and writes it as JSON and as a page with pictures.
+
+In every turn each goes through the same number of epochs, shuffling each, with Adam:
+jaxnn as `jaxnn.fit` does it, an epoch in one compiled call with the data on the device,
+recording loss and accuracy of each step; the Flax loop with one jitted step in each turn of a
+Python loop and batches from NumPy; PyTorch eager with its fused Adam; Keras with `fit` on JAX,
+one and 16 steps per execution. The last three record the loss alone. A ratio is the time of
+the peer over ours in the same turn: above 1 jaxnn is faster. "jaxnn again" is jaxnn against
+itself, and says what cannot be told apart. "of limit" is the share of the machine's rate of
+large float32 matrix products that the step reaches; its operations are those of the matrix
+products and convolutions by `jaxnn.nn.summary`, forward and of both gradients.
+
+A second part times the whole of `jaxnn.fit`, with its record, its files and a line of progress
+an epoch, against the bare compiled calls; a third one the start of the process to the end of
+the first epoch, against the shortest Flax script for the same network.
+
+Cost: (to be measured).
+Expected: (to be measured).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, is_dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from experiments.benchmarks.competitors import COMPETITORS, OURS, present
+from experiments.benchmarks.drawing import write_page
+from experiments.benchmarks.fit_overhead import Overhead, fit_overhead
+from experiments.benchmarks.memory import peak_memory
+from experiments.benchmarks.race import Row, race
+from experiments.benchmarks.startup import NETWORKS, Startup, startup
+from experiments.benchmarks.table import HEADER, overhead_line, row_lines, startup_lines
+from experiments.benchmarks.tasks import TASKS, Task
+from experiments.benchmarks.timing import matrix_product_rate
+
+FIT, STARTUP = "fit", "start-up"
+_FIT_EPOCHS = {"64-100-100-10, dropout": 400, "784-512-512-10, dropout": 30}
+
+
+@dataclass(frozen=True)
+class Config:
+    """Time training with jaxnn and its peers."""
+
+    only: tuple[str, ...] = ()
+    """Only rows whose name contains one of these; "fit" and "start-up" are rows too."""
+    peers: tuple[str, ...] = ()
+    """Only peers whose name begins with one of these, in any case; none: all there are."""
+    alternations: int = 9
+    """Timings of each, taken in turn."""
+    steps: int | None = None
+    """Steps of one timing; None: what each row has of its own, about a second."""
+    members: int = 8
+    """Networks that the row of members trains at once."""
+    memory: bool = True
+    """Whether each also trains in a process of its own, for its peak memory."""
+    folder: Path | None = None
+    """Where table.json and page.html are written; None: runs/benchmarks-DATE-TIME."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """All that was measured."""
+
+    machine: dict[str, Any]
+    rows: list[Row]
+    fit: list[Overhead]
+    startup: list[Startup]
+
+
+def main(config: Config) -> Results:
+    """Measure, print, and write."""
+    folder = config.folder or Path("runs") / time.strftime("benchmarks-%Y%m%d-%H%M%S")
+    folder.mkdir(parents=True, exist_ok=True)
+    peak = matrix_product_rate()
+    peers = present(config.peers)
+    machine = _machine(peak)
+    print(_about(machine), HEADER, sep="\n")
+    rows = []
+    for task in _tasks(config):
+        row = race(task, peers, config.alternations, peak)
+        if config.memory:
+            row = replace(row, memory={name: peak_memory(task, name) for name in (OURS, *peers)})
+        rows.append(row)
+        print(*row_lines(row), sep="\n", flush=True)
+    overheads = _overheads(config) if _wanted(config, FIT) else []
+    starts = _starts(config) if _wanted(config, STARTUP) else []
+    results = Results(machine, rows, overheads, starts)
+    (folder / "table.json").write_text(json.dumps(_plain(results), indent=2) + "\n", "utf-8")
+    words = [_about(machine), *map(overhead_line, overheads)]
+    print(f"table {folder / 'table.json'}")
+    print(f"page  {write_page(folder / 'page.html', rows, starts, words)}")
+    return results
+
+
+def _wanted(config: Config, name: str) -> bool:
+    return not config.only or any(part in name for part in config.only)
+
+
+def _tasks(config: Config) -> Iterator[Task]:
+    for task in TASKS:
+        if _wanted(config, task.name):
+            task = task if config.steps is None else task.of_steps(config.steps)
+            yield replace(task, members=config.members) if task.members > 1 else task
+
+
+def _overheads(config: Config) -> list[Overhead]:
+    print("the whole of fit over the bare compiled calls")
+    found = []
+    for task in TASKS:
+        if task.name in _FIT_EPOCHS:
+            epochs = _FIT_EPOCHS[task.name]
+            if config.steps is not None:
+                task, epochs = task.of_steps(config.steps), 1
+            found.append(fit_overhead(task, epochs, config.alternations))
+            print(overhead_line(found[-1]), flush=True)
+    return found
+
+
+def _starts(config: Config) -> list[Startup]:
+    found = []
+    for network in NETWORKS:
+        found.append(startup(network, config.alternations))
+        print(*startup_lines(found[-1]), sep="\n", flush=True)
+    return found
+
+
+def _machine(peak: float) -> dict[str, Any]:
+    packages = {COMPETITORS[name].package for name in (OURS, *present(()))} | {"jax"}
+    return {
+        "cores": os.cpu_count(),
+        "device": jax.devices()[0].device_kind,
+        "matrix_products_flops": peak,
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in sorted(packages)},
+    }
+
+
+def _about(machine: dict[str, Any]) -> str:
+    versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
+    return (
+        f"{machine['cores']} cores, {machine['device']}, "
+        f"{machine['matrix_products_flops'] / 1e9:.0f} GFLOP/s in matrix products; {versions}"
+    )
+
+
+def _plain(found: Any) -> Any:
+    """As JSON would have it: what has fields becomes a dict of them."""
+    if is_dataclass(found) and not isinstance(found, type):
+        return _plain(vars(found))
+    if hasattr(found, "_asdict"):
+        return _plain(found._asdict())
+    if isinstance(found, dict):
+        return {name: _plain(value) for name, value in found.items()}
+    return [_plain(each) for each in found] if isinstance(found, list) else found
+
+
+if __name__ == "__main__":
+    import tyro
+
+    try:
+        main(tyro.cli(Config, description=__doc__))
+    except ValueError as error:
+        sys.exit(f"error: {error}")

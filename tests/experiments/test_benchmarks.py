@@ -1,0 +1,118 @@
+"""The benchmarks: everyone trains the same, and the table says what was measured."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from functools import partial
+
+import jax
+import numpy as np
+import pytest
+
+from experiments.benchmarks import __main__ as benchmarks
+from experiments.benchmarks.competitors import COMPETITORS, OURS, make, present
+from experiments.benchmarks.race import AGAIN, race
+from experiments.benchmarks.tasks import Set, Start, Task
+from experiments.benchmarks.timing import Quartiles, alternate
+
+DENSE = Task("dense", (6,), batch=4, batches=1, epochs=3, hidden=(5,))
+IMAGES = Task("images", (8, 8, 3), batch=4, batches=1, epochs=3, hidden=(5,), channels=(3, 2))
+RESIDUAL = Task("residual", (8, 8, 3), batch=4, batches=1, epochs=3, depth=8)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("benchmarks")
+    config = benchmarks.Config(
+        only=("64-32-32-10",),
+        peers=("flax",),
+        alternations=2,
+        steps=2,
+        memory=False,
+        folder=folder,
+    )
+    return folder, benchmarks.main(config)
+
+
+def test_the_table_as_json(written):
+    folder, _ = written
+    table = json.loads((folder / "table.json").read_text("utf-8"))
+    (row,) = table["rows"]
+    assert row["parameters"] == 64 * 32 + 32 + 32 * 32 + 32 + 32 * 10 + 10
+    assert set(row["seconds"]) == {OURS, AGAIN, "Flax loop"}
+    assert set(row["ratios"]) == {AGAIN, "Flax loop"}
+    for found in (*row["seconds"].values(), *row["ratios"].values()):
+        assert 0 < found["low"] <= found["median"] <= found["high"]
+    assert row["floating_operations"] == 2 * 32 * (2 * 64 * 32 + 3 * 32 * 32 + 3 * 32 * 10)
+    assert row["share"][OURS] == pytest.approx(
+        row["floating_operations"]
+        / row["seconds"][OURS]["median"]
+        / table["machine"]["matrix_products_flops"]
+    )
+    assert (table["fit"], table["startup"]) == ([], [])
+
+
+def test_the_page(written):
+    folder, _ = written
+    html = (folder / "page.html").read_text("utf-8")
+    assert not re.search(r"<(script|link|img)\b", html)
+    labels = re.findall(r'<svg [^>]*aria-label="(.*?)"', html)
+    assert len(labels) == 2
+    assert "Flax loop</text>" in html
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", [DENSE, IMAGES, RESIDUAL], ids=lambda task: task.name)
+def test_everyone_trains_the_same(task):
+    # With one batch an epoch the order of rows means nothing; the rest must be the same.
+    data, start = Set.of(task), Start.of(task)
+    with jax.numpy_rank_promotion("allow"):  # which Keras relies on
+        trainers = {name: make(name, task, data, start) for name in (OURS, *present(()))}
+        sizes = {trainer.parameters for trainer in trainers.values()}
+        assert sizes == {sum(leaf.size for leaf in jax.tree.leaves(start.variables["params"]))}
+        losses = {name: trainer() for name, trainer in trainers.items()}
+    np.testing.assert_allclose(list(losses.values()), losses[OURS], rtol=1e-4)
+
+
+@pytest.mark.slow
+def test_the_members_train_as_one_alone():
+    # The middle one of three has the rate that a network alone has.
+    data, start = Set.of(DENSE), Start.of(DENSE)
+    alone, three = (make(OURS, replace(DENSE, members=n), data, start) for n in (1, 3))
+    assert three.parameters == alone.parameters
+    np.testing.assert_allclose(three(), alone(), rtol=0.1)
+
+
+def test_each_turn_begins_with_another():
+    order = []
+    taken = alternate({name: partial(order.append, name) for name in "abc"}, 3)
+    assert "".join(order) == "abcbcacab"
+    assert {len(seconds) for seconds in taken.values()} == {3}
+    assert Quartiles.of(np.arange(5.0)) == (2.0, 1.0, 3.0)
+
+
+def test_peers_are_chosen_by_the_beginning_of_their_name():
+    assert present(("FLAX",)) == ["Flax loop"]
+    assert set(present(())) <= set(COMPETITORS) - {OURS}
+
+
+class Idle:
+    """A trainer of so many parameters that does not learn."""
+
+    def __init__(self, parameters):
+        self.parameters = parameters
+
+    def __call__(self):
+        return 1.0
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"), [(1, "must learn"), (2, "the same number of parameters")]
+)
+def test_unequal_competitors_are_refused(parameters, message, monkeypatch):
+    sizes = {OURS: 1, "Flax loop": parameters}
+    monkeypatch.setattr("experiments.benchmarks.race.make", lambda name, *_: Idle(sizes[name]))
+    with pytest.raises(RuntimeError, match=message):
+        race(DENSE, ["Flax loop"], 1, 1e9)
