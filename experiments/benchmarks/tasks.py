@@ -114,7 +114,7 @@ TASKS = [
     ),
     _CONVNET,
     replace(_CONVNET, name="CNN 28×28, members", members=8),
-    Task("ResNet-20 32×32", (32, 32, 3), batch=64, batches=4, epochs=1, depth=20),
+    Task("ResNet-20 32×32", (32, 32, 3), batch=64, batches=8, epochs=1, depth=20),
 ]
 """From the smallest to the largest."""
 

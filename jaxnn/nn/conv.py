@@ -12,7 +12,8 @@ import numpy as np
 from flax.linen.dtypes import promote_dtype
 
 from jaxnn.arguments import check_choice, check_positive_int
-from jaxnn.nn.convolution import Geometry, convolve
+from jaxnn.nn.convolution import convolve
+from jaxnn.nn.geometry import Geometry
 from jaxnn.nn.initializers import Initializer, he_normal, zeros
 
 __all__ = ["Conv", "Padding", "Window", "conv", "padding_pairs", "window_pair"]

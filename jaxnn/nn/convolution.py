@@ -7,13 +7,11 @@ $$y = x * w, \qquad \bar x = \bar y \star w, \qquad \bar w = x \star \bar y$$
 
 Each is a JAX primitive here, so that the way it is computed is chosen in one place:
 
-* On CPU XLA has a fast routine for convolutions whose axes stand in the usual order (NHWC,
-  HWIO), and in the body of a loop no other. The gradients that JAX derives have theirs
-  permuted, and run some hundred times slower there. Written in the usual order they are fast.
-* On other platforms the backend's own convolution and gradients are used.
+* On CPU by the forms of `jaxnn.nn.convolution_on_cpu`, whose docstring says why.
+* On other platforms by the backend's own convolution and its gradients.
 * Under `vmap` over kernels, as in a population of networks, a convolution would become one
-  with as many groups as members, which no backend does well. As a product of patches and
-  kernel it becomes a batched matrix product.
+  with as many groups as members, which no backend does well. On CPU the members take turns,
+  each with all cores; elsewhere patches times kernels are one batched matrix product.
 
 Differentiation of any order and mode, `vmap` and `jit` follow from the rules at the end.
 """
@@ -22,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -30,36 +28,11 @@ from jax.core import ShapedArray
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
-__all__ = ["Geometry", "convolve", "convolve_by_patches"]
+from jaxnn.nn import convolution_on_cpu as on_cpu
+from jaxnn.nn.convolution_on_cpu import by_backend, by_patches, transposed
+from jaxnn.nn.geometry import Geometry
 
-
-class Geometry(NamedTuple):
-    """Where the windows lie: per spatial axis, and hashable."""
-
-    strides: tuple[int, int]
-    padding: tuple[tuple[int, int], tuple[int, int]]  # zeros before and behind
-    dilation: tuple[int, int]  # distance of neighbouring kernel entries
-    inputs: tuple[int, int]  # spatial shape of x
-    kernel: tuple[int, int]  # spatial shape of w
-
-    @property
-    def reach(self) -> tuple[int, int]:
-        """Spatial extent of the kernel with its holes."""
-        return (
-            (self.kernel[0] - 1) * self.dilation[0] + 1,
-            (self.kernel[1] - 1) * self.dilation[1] + 1,
-        )
-
-    @property
-    def outputs(self) -> tuple[int, int]:
-        """Spatial shape of y."""
-        rows, columns = (
-            (size + sum(pad) - reach) // stride + 1
-            for size, pad, reach, stride in zip(
-                self.inputs, self.padding, self.reach, self.strides, strict=True
-            )
-        )
-        return rows, columns
+__all__ = ["convolve"]
 
 
 def convolve(x: jax.Array, w: jax.Array, geometry: Geometry) -> jax.Array:
@@ -67,115 +40,134 @@ def convolve(x: jax.Array, w: jax.Array, geometry: Geometry) -> jax.Array:
     return _conv.bind(x, w, geometry=geometry)
 
 
-def convolve_by_patches(x: jax.Array, w: jax.Array, geometry: Geometry) -> jax.Array:
-    """The same as a matrix product: the entries under each window, times the kernel."""
-    (rows, columns), (down, right) = geometry.outputs, geometry.strides
-    x = jnp.pad(x, ((0, 0), *geometry.padding, (0, 0)))
-    windows = [
-        x[:, i : i + (rows - 1) * down + 1 : down, j : j + (columns - 1) * right + 1 : right]
-        for i in range(0, geometry.reach[0], geometry.dilation[0])
-        for j in range(0, geometry.reach[1], geometry.dilation[1])
-    ]
-    patches = jnp.concatenate(windows, axis=-1)  # in the order of the kernel's first three axes
-    return jnp.einsum("nhwk,ko->nhwo", patches, w.reshape(-1, w.shape[-1]))
+def _primitive(
+    name: str, backend: Callable, patches: Callable, cpu: Callable, shares: int | None
+) -> Primitive:
+    """A bilinear map of two arrays, each of rank 4, or of rank 5 with members in front.
 
-
-def _lax(x: jax.Array, w: jax.Array, geometry: Geometry) -> jax.Array:
-    return jax.lax.conv_general_dilated(
-        x,
-        w,
-        geometry.strides,
-        geometry.padding,
-        rhs_dilation=geometry.dilation,
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
-    )
-
-
-# The three maps, each by whatever way the convolution itself is computed: `conv` is one of the
-# two functions above, and its transposes are JAX's.
-
-
-def _outputs(conv: Callable, x: jax.Array, w: jax.Array, geometry: Geometry) -> jax.Array:
-    return conv(x, w, geometry)
-
-
-def _of_inputs(conv: Callable, y: jax.Array, w: jax.Array, geometry: Geometry) -> jax.Array:
-    x = jax.ShapeDtypeStruct((y.shape[0], *geometry.inputs, w.shape[2]), y.dtype)
-    return jax.linear_transpose(lambda x: conv(x, w, geometry), x)(y)[0]
-
-
-def _of_kernel(conv: Callable, x: jax.Array, y: jax.Array, geometry: Geometry) -> jax.Array:
-    w = jax.ShapeDtypeStruct((*geometry.kernel, x.shape[-1], y.shape[-1]), x.dtype)
-    return jax.linear_transpose(lambda w: conv(x, w, geometry), w)(y)[0]
-
-
-def _of_inputs_on_cpu(y: jax.Array, w: jax.Array, *, geometry: Geometry) -> jax.Array:
-    if geometry.strides != (1, 1):
-        return _of_inputs(convolve_by_patches, y, w, geometry)
-    flipped = jnp.flip(w, (0, 1)).swapaxes(2, 3)
-    padding = tuple(
-        (reach - 1 - before, size + before - produced)
-        for reach, (before, _), size, produced in zip(
-            geometry.reach, geometry.padding, geometry.inputs, geometry.outputs, strict=True
-        )
-    )
-    return _lax(y, flipped, geometry._replace(padding=padding))
-
-
-def _of_kernel_on_cpu(x: jax.Array, y: jax.Array, *, geometry: Geometry) -> jax.Array:
-    if geometry.strides != (1, 1):
-        return _of_kernel(convolve_by_patches, x, y, geometry)
-    # The channels of x are the examples of this one, and the examples its channels.
-    images, kernel = x.transpose(3, 1, 2, 0), y.transpose(1, 2, 0, 3)
-    turned = geometry._replace(strides=geometry.dilation, dilation=(1, 1))
-    gradient = _lax(images, kernel, turned)[:, : geometry.kernel[0], : geometry.kernel[1]]
-    return gradient.transpose(1, 2, 0, 3)
-
-
-def _primitive(name: str, of: Callable, on_cpu: Callable | None) -> Primitive:
-    """A bilinear map with its lowering, and its rule under `vmap`."""
+    Args:
+      name: of the map.
+      backend, patches, cpu: how it is computed, `(a, b, geometry) -> array`.
+      shares: position of the operand that all examples share, or None.
+    """
     primitive = Primitive(f"jaxnn_{name}")
-    by_backend, by_patches = partial(of, _lax), partial(of, convolve_by_patches)
 
     def shape(a: ShapedArray, b: ShapedArray, *, geometry: Geometry) -> ShapedArray:
-        out = jax.eval_shape(partial(by_backend, geometry=geometry), a, b)
+        out = jax.eval_shape(partial(by_members, backend, geometry=geometry), a, b)
         return ShapedArray(out.shape, out.dtype)
 
-    def batched(args: tuple, axes: tuple, *, geometry: Geometry) -> tuple[jax.Array, int]:
-        (a, b), (of_a, of_b) = args, axes
-        if of_b is None and of is not _of_kernel:  # one kernel for all: a larger batch
-            a = jnp.moveaxis(a, of_a, 0)
-            out = primitive.bind(a.reshape(-1, *a.shape[2:]), b, geometry=geometry)
-            return out.reshape(*a.shape[:2], *out.shape[1:]), 0
-        return jax.vmap(partial(by_patches, geometry=geometry), axes)(a, b), 0
+    def by_members(way: Callable, a: jax.Array, b: jax.Array, *, geometry: Geometry) -> jax.Array:
+        axes = tuple(_member_axis(operand) for operand in (a, b))
+        one = partial(way, geometry=geometry)
+        return one(a, b) if axes == (None, None) else jax.vmap(one, axes)(a, b)
+
+    def in_turn(a: jax.Array, b: jax.Array, *, geometry: Geometry) -> jax.Array:
+        mapped = {i: x for i, x in enumerate((a, b)) if _member_axis(x) == 0}
+        if not mapped:
+            return cpu(a, b, geometry)
+        return jax.lax.map(lambda member: cpu(member.get(0, a), member.get(1, b), geometry), mapped)
+
+    def elsewhere(a: jax.Array, b: jax.Array, *, geometry: Geometry) -> jax.Array:
+        way = backend if a.ndim == b.ndim == 4 else patches
+        return by_members(way, a, b, geometry=geometry)
+
+    def batched(operands: tuple, axes: tuple, *, geometry: Geometry) -> tuple[jax.Array, int]:
+        operands = tuple(
+            x if axis is None else jnp.moveaxis(x, axis, 0)
+            for x, axis in zip(operands, axes, strict=True)
+        )
+        if shares is not None and axes[shares] is None and operands[shares].ndim == 4:
+            # One kernel for all: more examples.
+            merged = tuple(x if i == shares else _merge(x) for i, x in enumerate(operands))
+            out = primitive.bind(*merged, geometry=geometry)
+            return _part(out, operands[1 - shares].shape[:2]), 0
+        had = [
+            _member_axis(x, mapped=axis is not None) for x, axis in zip(operands, axes, strict=True)
+        ]
+        if had == [None, None]:
+            return primitive.bind(*operands, geometry=geometry), 0
+        # Members of members are members: both axes become one.
+        new, old = _sizes(operands, axes, had)
+        merged = tuple(
+            x if axis is None and within is None else _merge(_with_axes(x, axis, within, new, old))
+            for x, axis, within in zip(operands, axes, had, strict=True)
+        )
+        return _part(primitive.bind(*merged, geometry=geometry), (new, old)), 0
 
     primitive.def_abstract_eval(shape)
     primitive.def_impl(jax.jit(primitive.bind, static_argnames="geometry"))
-    mlir.register_lowering(primitive, mlir.lower_fun(by_backend, multiple_results=False))
-    if on_cpu is not None:
-        lowering = mlir.lower_fun(on_cpu, multiple_results=False)
-        mlir.register_lowering(primitive, lowering, platform="cpu")
+    mlir.register_lowering(primitive, mlir.lower_fun(elsewhere, multiple_results=False))
+    lowering = mlir.lower_fun(in_turn, multiple_results=False)
+    mlir.register_lowering(primitive, lowering, platform="cpu")
     batching.primitive_batchers[primitive] = batched
     return primitive
 
 
-_conv = _primitive("conv", _outputs, None)
-_conv_of_inputs = _primitive("conv_of_inputs", _of_inputs, _of_inputs_on_cpu)
-_conv_of_kernel = _primitive("conv_of_kernel", _of_kernel, _of_kernel_on_cpu)
+def _member_axis(x: jax.Array | ShapedArray, mapped: bool = False) -> int | None:
+    """0 where an operand has members, besides the axis that is being mapped over."""
+    return 0 if x.ndim - mapped == 5 else None
+
+
+def _sizes(operands: tuple, axes: tuple, had: list) -> tuple[int, int]:
+    """Sizes of the axis that is being mapped over, and of the members there were."""
+    new = next(x.shape[0] for x, axis in zip(operands, axes, strict=True) if axis is not None)
+    old = next(
+        x.shape[0 if axis is None else 1]
+        for x, axis, within in zip(operands, axes, had, strict=True)
+        if within is not None
+    )
+    return new, old
+
+
+def _with_axes(x: jax.Array, axis: int | None, within: int | None, new: int, old: int) -> jax.Array:
+    x = x[None] if axis is None else x
+    x = x[:, None] if within is None else x
+    return jnp.broadcast_to(x, (new, old, *x.shape[2:]))
+
+
+def _merge(x: jax.Array) -> jax.Array:
+    return x.reshape(-1, *x.shape[2:])
+
+
+def _part(x: jax.Array, sizes: tuple[int, ...]) -> jax.Array:
+    return x.reshape(*sizes, *x.shape[1:])
+
+
+_conv = _primitive("conv", by_backend, by_patches, on_cpu.outputs, shares=1)
+_conv_of_inputs = _primitive(
+    "conv_of_inputs",
+    transposed(by_backend, "inputs"),
+    transposed(by_patches, "inputs"),
+    on_cpu.of_inputs,
+    shares=1,
+)
+_conv_of_kernel = _primitive(
+    "conv_of_kernel",
+    transposed(by_backend, "kernel"),
+    transposed(by_patches, "kernel"),
+    on_cpu.of_kernel,
+    shares=None,
+)
+
+
+def _summed(gradient: jax.Array, of: Any) -> jax.Array:
+    """The gradient of an operand that the members may share."""
+    return gradient.sum(0) if gradient.ndim > of.aval.ndim else gradient
+
 
 # Bilinear maps: from the cotangent of the result and the other operand, that of each operand.
 ad.defbilinear(
     _conv,
-    lambda ct, x, w, **geometry: _conv_of_inputs.bind(ct, w, **geometry),
-    lambda ct, x, w, **geometry: _conv_of_kernel.bind(x, ct, **geometry),
+    lambda ct, x, w, **geometry: _summed(_conv_of_inputs.bind(ct, w, **geometry), x),
+    lambda ct, x, w, **geometry: _summed(_conv_of_kernel.bind(x, ct, **geometry), w),
 )
 ad.defbilinear(
     _conv_of_inputs,
-    lambda ct, y, w, **geometry: _conv.bind(ct, w, **geometry),
-    lambda ct, y, w, **geometry: _conv_of_kernel.bind(ct, y, **geometry),
+    lambda ct, y, w, **geometry: _summed(_conv.bind(ct, w, **geometry), y),
+    lambda ct, y, w, **geometry: _summed(_conv_of_kernel.bind(ct, y, **geometry), w),
 )
 ad.defbilinear(
     _conv_of_kernel,
-    lambda ct, x, y, **geometry: _conv_of_inputs.bind(y, ct, **geometry),
-    lambda ct, x, y, **geometry: _conv.bind(x, ct, **geometry),
+    lambda ct, x, y, **geometry: _summed(_conv_of_inputs.bind(y, ct, **geometry), x),
+    lambda ct, x, y, **geometry: _summed(_conv.bind(x, ct, **geometry), y),
 )

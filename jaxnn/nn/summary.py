@@ -216,8 +216,8 @@ def _multiply_adds(eqn: Any) -> int:
         kernel = list(eqn.invars[1].aval.shape)
         del kernel[eqn.params["dimension_numbers"].rhs_spec[0]]  # one output's share is left
         terms = math.prod(kernel)
-    elif eqn.primitive.name == "jaxnn_conv":  # by jaxnn.nn.convolution; a kernel has four axes
-        terms = math.prod(eqn.invars[1].aval.shape[:3])
+    elif eqn.primitive.name == "jaxnn_conv":  # by jaxnn.nn.convolution
+        terms = math.prod(eqn.invars[1].aval.shape[-4:-1])
     else:
         return 0
     return terms * math.prod(eqn.outvars[0].aval.shape)

@@ -11,7 +11,9 @@ from golden import cases, look_up, ratio
 from jax.test_util import check_grads
 
 from jaxnn.nn import Conv, conv
-from jaxnn.nn.convolution import Geometry, convolve, convolve_by_patches
+from jaxnn.nn.convolution import convolve
+from jaxnn.nn.convolution_on_cpu import by_patches
+from jaxnn.nn.geometry import Geometry
 
 # Strides, padding, dilation, kernel, inputs: what every way of computing must agree on.
 GEOMETRIES = [
@@ -25,11 +27,16 @@ GEOMETRIES = [
 EVERY_GEOMETRY = pytest.mark.parametrize("geometry", GEOMETRIES, ids=range(len(GEOMETRIES)))
 
 
-def operands(geometry, dtype=np.float64):
+# Above 16 channels other forms are taken on CPU, where rows enough are there.
+EVERY_WIDTH = pytest.mark.parametrize("channels", [(3, 4), (17, 2), (2, 17)], ids=str)
+
+
+def operands(geometry, dtype=np.float64, channels=(3, 4)):
     rng = np.random.default_rng(0)
-    x = rng.normal(size=(2, *geometry.inputs, 3)).astype(dtype)
-    w = rng.normal(size=(*geometry.kernel, 3, 4)).astype(dtype)
-    ct = rng.normal(size=(2, *geometry.outputs, 4)).astype(dtype)
+    n = 3 if channels[0] == 17 else 2  # of an odd number no halves are taken
+    x = rng.normal(size=(n, *geometry.inputs, channels[0])).astype(dtype)
+    w = rng.normal(size=(*geometry.kernel, *channels)).astype(dtype)
+    ct = rng.normal(size=(n, *geometry.outputs, channels[1])).astype(dtype)
     return x, w, ct
 
 
@@ -45,18 +52,20 @@ def by_formula(x, w, geometry):
     return y
 
 
+@EVERY_WIDTH
 @EVERY_GEOMETRY
-def test_formula(geometry, x64):
-    x, w, _ = operands(geometry)
+def test_formula(geometry, channels, x64):
+    x, w, _ = operands(geometry, channels=channels)
     expected = by_formula(x, w, geometry)
-    for way in (convolve, convolve_by_patches):
+    for way in (convolve, by_patches):
         y = jax.jit(lambda x, w, way=way: way(x, w, geometry))(x, w)
         np.testing.assert_allclose(y, expected, rtol=1e-12, atol=1e-12)
 
 
+@EVERY_WIDTH
 @EVERY_GEOMETRY
-def test_gradients_are_the_transposes_of_the_formula(geometry, x64):
-    x, w, ct = operands(geometry)
+def test_gradients_are_the_transposes_of_the_formula(geometry, channels, x64):
+    x, w, ct = operands(geometry, channels=channels)
     of_x, of_w = jax.jit(lambda x, w, ct: jax.vjp(lambda *a: convolve(*a, geometry), x, w)[1](ct))(
         x, w, ct
     )
@@ -96,17 +105,59 @@ def test_vmap_equals_a_loop_gradients_included(geometry, axes, x64):
             np.testing.assert_allclose(a[i], b, rtol=1e-10, atol=1e-11)
 
 
-def test_under_vmap_over_kernels_it_is_a_batched_matrix_product():
+@pytest.mark.parametrize("axes", [(0, 0), (0, None), (None, 0)], ids=str)
+def test_a_gradient_of_vmap_and_vmap_of_vmap(axes, x64):
+    geometry = GEOMETRIES[0]
+    x, w, _ = operands(geometry)
+    several = tuple(np.stack([v, 2 * v + 1, v**2]) for v in (x, w))
+    mapped = [s if axis == 0 else v for s, v, axis in zip(several, (x, w), axes, strict=True)]
+
+    def loss(convolution, x, w):
+        return jnp.sin(jax.vmap(convolution, axes)(x, w)).sum()
+
+    def ours(x, w):
+        return convolve(x, w, geometry)
+
+    def peer(x, w):
+        return by_patches(x, w, geometry)
+
+    found, expected = (
+        jax.jit(jax.grad(lambda *a, f=f: loss(f, *a), (0, 1)))(*mapped) for f in (ours, peer)
+    )
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-11)
+
+    def gradient(f):
+        return jax.grad(lambda *operands: jnp.sin(f(*operands)).sum(), (0, 1))
+
+    # An axis outside, which both operands have, the kernels alone, or the images alone.
+    for outer in ((0, 0), (None, 0), (0, None)):
+        twice = [
+            np.stack([m, m + 1]) if axis == 0 else m for m, axis in zip(mapped, outer, strict=True)
+        ]
+        found, expected = (
+            jax.jit(jax.vmap(jax.vmap(gradient(f), axes), outer))(*twice) for f in (ours, peer)
+        )
+        for a, b in zip(found, expected, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-11)
+
+
+def test_under_vmap_over_kernels_no_convolution_has_groups():
     """A convolution with a group for each member is what no backend does well."""
     x, w, _ = operands(GEOMETRIES[0], np.float32)
     loss = lambda w, x: jnp.square(convolve(x, w, GEOMETRIES[0])).sum()  # noqa: E731
-    text = jax.jit(jax.vmap(jax.grad(loss), (0, None))).lower(np.stack([w, w]), x).as_text()
-    assert "dot_general" in text and "stablehlo.convolution" not in text
+    traced = jax.jit(jax.vmap(jax.grad(loss), (0, None))).trace(np.stack([w, w]), x)
+    on_gpu = traced.lower(lowering_platforms=("cuda",)).as_text()
+    assert "dot_general" in on_gpu and "stablehlo.convolution" not in on_gpu
+    on_cpu = traced.lower(lowering_platforms=("cpu",)).as_text()
+    groups = [line for line in on_cpu.splitlines() if "stablehlo.convolution" in line]
+    assert groups and all("feature_group_count = 1" in line for line in groups)
 
 
-def test_on_cpu_every_convolution_has_its_axes_in_the_usual_order():
+@EVERY_WIDTH
+def test_on_cpu_every_convolution_has_its_axes_in_the_usual_order(channels):
     """XLA's fast routine for CPUs knows no other order in the body of a loop."""
-    x, w, _ = operands(GEOMETRIES[0], np.float32)
+    x, w, _ = operands(GEOMETRIES[0], np.float32, channels)
     loss = lambda x, w: jnp.square(convolve(x, w, GEOMETRIES[0])).sum()  # noqa: E731
     text = jax.jit(jax.grad(loss, (0, 1))).lower(x, w).as_text()
     convolutions = [line for line in text.splitlines() if "stablehlo.convolution" in line]
