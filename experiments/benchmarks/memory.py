@@ -7,10 +7,12 @@ prints it in bytes: import, compilation and the data included.
 
 from __future__ import annotations
 
+import re
 import resource
 import subprocess
 import sys
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from experiments.benchmarks.competitors import OURS, make
 from experiments.benchmarks.tasks import TASKS, Set, Start, Task
@@ -54,10 +56,17 @@ def main(config: Config) -> int:
     task = task if config.steps is None else task.of_steps(config.steps)
     task = task if config.members is None else replace(task, members=config.members)
     make(config.competitor, task, Set.of(task), Start.of(task))()
-    unit = 1 if sys.platform == "darwin" else 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    peak = _peak()
     print(peak)
     return peak
+
+
+def _peak() -> int:
+    status = Path("/proc/self/status")
+    if status.exists():  # Linux counts what the parent had before the program into `getrusage`
+        return 1024 * int(re.findall(r"VmHWM:\s*(\d+) kB", status.read_text())[0])
+    unit = 1 if sys.platform == "darwin" else 1024
+    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 if __name__ == "__main__":

@@ -34,6 +34,8 @@ from jaxnn.nn.geometry import Geometry
 
 __all__ = ["convolve"]
 
+_WRITTEN_OUT = 8  # members up to which there is no loop, which first fills its result with zeros
+
 
 def convolve(x: jax.Array, w: jax.Array, geometry: Geometry) -> jax.Array:
     """Cross-correlate x, (n, h, w, in), with the kernel w, (kh, kw, in, out), of one dtype."""
@@ -62,10 +64,18 @@ def _primitive(
         return one(a, b) if axes == (None, None) else jax.vmap(one, axes)(a, b)
 
     def in_turn(a: jax.Array, b: jax.Array, *, geometry: Geometry) -> jax.Array:
-        mapped = {i: x for i, x in enumerate((a, b)) if _member_axis(x) == 0}
-        if not mapped:
+        has = [_member_axis(operand) == 0 for operand in (a, b)]
+        if not any(has):
             return cpu(a, b, geometry)
-        return jax.lax.map(lambda member: cpu(member.get(0, a), member.get(1, b), geometry), mapped)
+
+        def one(member: Any) -> jax.Array:
+            a_one, b_one = (x[member] if of else x for x, of in zip((a, b), has, strict=True))
+            return cpu(a_one, b_one, geometry)
+
+        members = (a if has[0] else b).shape[0]
+        if members <= _WRITTEN_OUT:
+            return jnp.stack([one(member) for member in range(members)])
+        return jax.lax.map(one, jnp.arange(members))
 
     def elsewhere(a: jax.Array, b: jax.Array, *, geometry: Geometry) -> jax.Array:
         way = backend if a.ndim == b.ndim == 4 else patches
