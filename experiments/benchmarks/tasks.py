@@ -76,7 +76,8 @@ class Task:
         Forward, and as much again for each of two gradients, of the weights and of the
         inputs; the data need none.
         """
-        found = nn.summary(self.model(), jax.ShapeDtypeStruct((self.batch, *self.shape), float))
+        inputs = jax.ShapeDtypeStruct((self.batch, *self.shape), np.float32)
+        found = nn.summary(self.model(), inputs)
         first = next(row.operations for row in found.rows if row.operations)
         return 2 * (3 * found.operations - first)
 

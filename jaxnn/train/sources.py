@@ -120,9 +120,14 @@ def check_labels(make_recipe: MakeRecipe, state: TrainState, name: str, data: An
     inputs_of(data)
     if "y" not in data:
         raise ValueError(f'{name} must hold "y" for the loss, got the keys {sorted(data)}')
-    row = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((1, *leaf.shape[1:]), leaf.dtype), data)
+    row = jax.tree.map(_one_row, data)
     outputs = jax.eval_shape(partial(_outputs, make_recipe), state, row["x"])
     check_targets(loss, f"{name}: y", outputs, data["y"], data.get("weight"))
+
+
+def _one_row(leaf: Any) -> jax.ShapeDtypeStruct:
+    dtype = jax.dtypes.canonicalize_dtype(leaf.dtype, allow_extended_dtype=True)
+    return jax.ShapeDtypeStruct((1, *leaf.shape[1:]), dtype)
 
 
 # Jitted, so that a second run finds the trace.

@@ -96,7 +96,7 @@ def test_paths_are_those_of_the_formulas(paths, surface, name):
         expected = numpy_path(name, GRADIENTS[surface], start, found.rate, config.steps)
         # Later, where a path swings across the bent valley, float32's rounding grows.
         error = np.linalg.norm(points[:31] - expected[:31])
-        assert error <= 1e-5 * np.linalg.norm(expected[:31])
+        assert error <= 3e-5 * np.linalg.norm(expected[:31])
 
 
 def test_losses_are_those_of_the_points(paths):

@@ -52,7 +52,8 @@ def test_vmap_over_every_constant_is_a_loop_over_it(row):
     together = jax.jit(jax.vmap(run))(stacked)
     for i in range(len(settings)):
         alone = run({name: leaf[i] for name, leaf in stacked.items()})
-        np.testing.assert_allclose(together[i], alone, rtol=2e-6, atol=1e-7)
+        # A cosine of an angle near a zero of it has the rounding of the angle, times the range.
+        np.testing.assert_allclose(together[i], alone, rtol=2e-6, atol=5e-5 * np.ptp(alone))
     for i, name in enumerate(row.constants):
         assert np.ptp(together[1 + 3 * i : 4 + 3 * i], axis=0).max() > 1e-4, f"{name} has no effect"
 
