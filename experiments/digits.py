@@ -8,8 +8,15 @@ run's folder, and a page with its curves. Every setting is an option, such as
 
     python -m experiments.digits --model mlp --optimizer.learning-rate 3e-3 --epochs 5 --seed 7
 
+It takes all devices there are. On two machines, the first of which is 10.0.0.1, run
+
+    python -m experiments.digits --coordinator 10.0.0.1:1234 --processes 2 --process 0
+    python -m experiments.digits --coordinator 10.0.0.1:1234 --processes 2 --process 1
+
+one on each: they train one network together, and the first writes it.
+
 Cost: 11 seconds on two CPU cores, import and compilation included; 4 with `--model mlp`.
-Expected: test accuracy 0.992 on average over seeds 0 to 9, 0.986 to 1.0 for a single one; with
+Expected: test accuracy 0.994 on average over seeds 0 to 9, 0.989 to 1.0 for a single one; with
 `--model mlp` 0.980 on average.
 """
 
@@ -25,6 +32,7 @@ import numpy as np
 
 import jaxnn
 from jaxnn.data import augment
+from jaxnn.train import distributed
 
 CLASSES = 10
 SHAPE = (8, 8, 1)
@@ -127,6 +135,16 @@ class Config:
     """Where the run is written, a new folder; None: runs/digits-DATE-TIME-seedN."""
     resume: Path | None = None
     """The folder of an earlier run with these settings, to go on from its last checkpoint."""
+    devices: int | None = None
+    """How many devices share each batch; None: all there are, of all processes."""
+    coordinator: str | None = None
+    """HOST:PORT of the first of several processes, with --processes and --process."""
+    processes: int | None = None
+    """How many processes train together."""
+    process: int | None = None
+    """The number of this one, from 0."""
+    compilation_cache: Path | None = None
+    """Keep compiled programs in this folder, so that the next process need not compile them."""
 
 
 def make_recipe(config: Config) -> jaxnn.Recipe:
@@ -162,6 +180,11 @@ def one_scale(x: np.ndarray) -> jaxnn.data.Standardization:
 
 def main(config: Config) -> jaxnn.Run:
     """Train, evaluate on the test part, and say where the run is."""
+    place = (config.coordinator, config.processes, config.process)
+    if any(part is not None for part in place):
+        distributed.start(*place)
+    if config.compilation_cache is not None:
+        jaxnn.train.use_compilation_cache(config.compilation_cache)
     data = jaxnn.data.digits(key=config.seed, preprocess=one_scale)
     folder = config.folder
     if folder is None and config.resume is None:
@@ -180,12 +203,15 @@ def main(config: Config) -> jaxnn.Run:
             observers=[jaxnn.report.Progress(), page],
             folder=folder,
             resume=config.resume,
+            devices=config.devices,
             settings=_plain(config),
         )
     except KeyboardInterrupt:
         print(f"interrupted; to go on: --resume {folder or config.resume}, same settings")
         raise
     test = run.evaluate(data.test)
+    if not distributed.is_first():
+        return run
     print(f"test accuracy {test['accuracy']:.4f}  (loss {test['loss']:.4f})")
     print(f"run           {run.folder}")
     print(f"page          {page.path}")

@@ -47,6 +47,8 @@ def _describe(thing: Any, above: tuple[int, ...]) -> Any:
         return thing
     if isinstance(thing, (np.ndarray, np.generic, jax.Array)):
         return _describe_array(thing)
+    if isinstance(thing, np.dtype):
+        return thing.name
     if id(thing) in above:
         return "…"  # a closure may hold itself
     within = (*above, id(thing))

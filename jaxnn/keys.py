@@ -99,7 +99,8 @@ class Keys(NamedTuple):
     root: jax.Array  # scalar typed key
     index: jax.Array  # scalar int32: the step in training, the batch in evaluation
     part: jax.Array | None = None  # of a batch that is taken in several, which one
+    device: jax.Array | None = None  # of a program that runs once a device, which one
 
     def __call__(self, name: str) -> jax.Array:
-        below = () if self.part is None else (self.part,)
+        below = (index for index in (self.part, self.device) if index is not None)
         return stream(self.root, name, self.index, *below)

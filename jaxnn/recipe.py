@@ -11,14 +11,16 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.typing import DTypeLike
 
-from jaxnn.arguments import check_positive_int
+from jaxnn.arguments import check_choice, check_positive_int
 from jaxnn.keys import Keys, stream
 from jaxnn.losses import (
     Loss,
@@ -29,6 +31,8 @@ from jaxnn.losses import (
 )
 from jaxnn.metrics import Metric, Pair, Sums, accuracy, binary_accuracy, weighted
 from jaxnn.nn.functional import Model, as_functional
+from jaxnn.nn.precision import computed_in
+from jaxnn.nn.remat import rematerialized
 from jaxnn.optim import ParameterAverage
 from jaxnn.regularizers import Regularizer
 
@@ -82,6 +86,13 @@ class Recipe:
       skip_nonfinite: leave out steps whose loss or gradient is NaN or Inf, as if their batch
         had not been there, and end the run after this many in a row. None: do not look.
       rngs: names of the streams that a Linen module draws from in training.
+      compute_dtype: what the model computes in, such as `jnp.bfloat16`: floating-point
+        parameters and inputs are cast to it before the model and its outputs to float32
+        after, so that parameters, the optimizer's and the model's state, loss and metrics
+        stay as they are. The loss is not scaled, which small gradients in float16 would need.
+        None: no casts.
+      remat: keep only some of the activations for the gradient and compute the others again,
+        see `jaxnn.nn.remat`: less memory on GPU and TPU for one more forward pass.
 
     Raises:
       ValueError, TypeError: parts that are missing or do not go together.
@@ -105,6 +116,8 @@ class Recipe:
     average: ParameterAverage | None = None
     skip_nonfinite: int | None = None
     rngs: tuple[str, ...] = ("dropout",)
+    compute_dtype: DTypeLike | None = None
+    remat: bool = False
 
     def __post_init__(self) -> None:
         as_functional(self.model)  # or is refused
@@ -126,11 +139,24 @@ class Recipe:
             raise TypeError(f"controllers must be a tuple of them, got {self.controllers!r}")
         if self.skip_nonfinite is not None:
             check_positive_int("skip_nonfinite", self.skip_nonfinite)
+        if self.compute_dtype is not None:  # by one name, however it was written
+            object.__setattr__(self, "compute_dtype", _compute_dtype(self.compute_dtype))
+        if not isinstance(self.remat, bool):
+            raise TypeError(f"remat must be True or False, got {self.remat!r}")
 
     @cached_property
     def maker(self) -> MakeRecipe:
         """This recipe as a `make_recipe` without knobs: one per object, so it compiles once."""
         return lambda knobs: self
+
+
+def _compute_dtype(dtype: Any) -> np.dtype:
+    try:
+        name = jnp.dtype(dtype).name
+    except TypeError:
+        name = dtype
+    check_choice("compute_dtype", name, ("bfloat16", "float16", "float32"))
+    return jnp.dtype(name)
 
 
 MakeRecipe = Callable[..., Recipe]
@@ -269,6 +295,11 @@ def bind(recipe: Recipe, *, train: bool, weight: jax.Array | None = None) -> App
     model = as_functional(recipe.model, rngs=recipe.rngs)
 
     def apply(params: Any, model_state: Any, inputs: Any, keys: Keys) -> tuple[Any, Any]:
-        return model.apply(params, model_state, inputs, train=train, keys=keys, weight=weight)
+        run = partial(model.apply, train=train, keys=keys, weight=weight)
+        if recipe.compute_dtype is not None:
+            run = computed_in(jnp.dtype(recipe.compute_dtype), run)
+        if recipe.remat and train:
+            run = rematerialized(run)
+        return run(params, model_state, inputs)
 
     return apply

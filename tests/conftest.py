@@ -55,6 +55,8 @@ def pytest_unconfigure():
 @pytest.fixture(scope="session", autouse=True)
 def eight_devices():
     assert len(jax.devices()) == 8, "a JAX operation ran before the test run asked for 8 devices"
+    # Tests run on one device unless they are about devices, and then they say so.
+    jax.config.update("jax_default_device", jax.devices()[0])
 
 
 @pytest.fixture

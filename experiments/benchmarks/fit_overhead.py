@@ -52,6 +52,7 @@ def fit_overhead(task: Task, epochs: int, alternations: int) -> Overhead:
                 key=0,
                 observers=[jaxnn.report.Progress(Console(file=io.StringIO()))],
                 folder=Path(parent) / "run",
+                devices=1,
             )
 
     works = {"fit": whole, "bare": _Bare(task, data, start, epochs)}

@@ -50,7 +50,9 @@ def make(task: Task, data: Set, start: Start) -> Trainer:
 
 def begin(task: Task, data: Set, start: Start) -> Prepared:
     """A run that is ready for its first step."""
-    prepared = prepare(recipe_of(task), {"x": data.x, "y": data.y}, batch_size=task.batch, key=0)
+    prepared = prepare(
+        recipe_of(task), {"x": data.x, "y": data.y}, batch_size=task.batch, key=0, devices=1
+    )
     weights = jax.tree.map(jnp.asarray, start.variables["params"])
     # `prepare` has compiled nothing, and no run is under way: the buffers are ours to give away.
     prepared.state = copy(prepared.state.replace(params=weights))

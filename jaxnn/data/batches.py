@@ -6,12 +6,13 @@ that it compiles once and a ragged end is exact.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from jaxnn.data.shuffle import permutation
 from jaxnn.keys import stream
 
 __all__ = ["epoch_order", "in_order", "size", "steps_in", "take", "with_weight"]
@@ -47,7 +48,7 @@ def epoch_order(root: jax.Array, epoch: jax.Array, n: int, batch_size: int) -> j
     >>> epoch_order(jax.random.key(0), jnp.int32(0), n=5, batch_size=4).shape
     (8,)
     """
-    return _padded(jax.random.permutation(stream(root, "shuffle", epoch), n), batch_size)
+    return _padded(permutation(stream(root, "shuffle", epoch), n), batch_size)
 
 
 def in_order(n: int, batch_size: int) -> jax.Array:
@@ -61,7 +62,13 @@ def _padded(order: jax.Array, batch_size: int) -> jax.Array:
     return jnp.pad(order.astype(jnp.int32), (0, missing))
 
 
-def take(data: Any, order: jax.Array, index: jax.Array, batch_size: int) -> Any:
+def take(
+    data: Any,
+    order: jax.Array,
+    index: jax.Array,
+    batch_size: int,
+    share: Callable[[jax.Array], jax.Array] | None = None,
+) -> Any:
     """Batch number `index` of an order, with its weights.
 
     Args:
@@ -69,6 +76,8 @@ def take(data: Any, order: jax.Array, index: jax.Array, batch_size: int) -> Any:
       order: from `epoch_order` or `in_order`.
       index: scalar integer in [0, steps).
       batch_size: rows of a batch.
+      share: what picks a device's own of (batch_size,) values, filled up with zeros; None:
+        all are taken.
 
     Returns:
       A pytree of arrays (batch_size, …), see `with_weight`.
@@ -79,8 +88,11 @@ def take(data: Any, order: jax.Array, index: jax.Array, batch_size: int) -> Any:
     """
     start = index * batch_size
     rows = jax.lax.dynamic_slice(order, (start,), (batch_size,))
+    real = start + jnp.arange(batch_size) < size(data)
+    if share is not None:
+        rows, real = share(rows), share(real)
     batch = jax.tree.map(lambda leaf: leaf.at[rows].get(mode="promise_in_bounds"), data)
-    return with_weight(batch, start + jnp.arange(batch_size) < size(data))
+    return with_weight(batch, real)
 
 
 def with_weight(batch: Any, real: jax.Array) -> Any:

@@ -118,7 +118,11 @@ def negative_log_likelihood(
         raise TypeError(
             f"labels of shape {labels.shape} must be integer classes, got {labels.dtype}"
         )
-    losses = -jnp.take_along_axis(log_p, _index(labels, log_p)[..., None], axis=-1)[..., 0]
+    # No gather: its gradient is a scatter, for which devices that share the rows of a batch
+    # unevenly have to exchange the labels (and at which XLA of jax 0.7 aborts in 64 bits).
+    classes = jax.lax.broadcasted_iota(jnp.int32, log_p.shape, log_p.ndim - 1)
+    is_label = classes == _index(labels, log_p)[..., None]
+    losses = -jnp.sum(jnp.where(is_label, log_p, 0), axis=-1)
     if class_weights is not None:
         losses = _times(_label_weights(labels, log_p, class_weights), losses)
     # A negative index would be a class from the end.

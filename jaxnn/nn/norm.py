@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxnn.arguments import check_knob, check_positive_int, is_concrete
+from jaxnn.nn.axis import axis_name
 
 __all__ = ["BatchNorm", "GroupNorm", "LayerNorm"]
 
@@ -55,9 +56,10 @@ class BatchNorm(_Normalization):
     $$r \leftarrow m\, r + (1 - m)\, s,$$
 
     by which evaluation normalizes. Rows of weight 0, such as the padding of a ragged batch,
-    are left out of the statistics. Under `jit` over several devices the batch is the global
-    one; under `pmap` it is where `axis_name` is given. Parameters and statistics have Flax's
-    names and shapes ("params": scale, bias; "batch_stats": mean, var).
+    are left out of the statistics. Over several devices the batch is the global one: under
+    `jit`, under the `pmap` of `jaxnn.fit`, and under one's own where `axis_name` is given.
+    Parameters and statistics have Flax's names and shapes ("params": scale, bias;
+    "batch_stats": mean, var).
 
     Attributes:
       momentum: m, in [0, 1): the share of the running statistics that is kept at a step, as in
@@ -66,7 +68,7 @@ class BatchNorm(_Normalization):
       unbiased: whether the running variance is that of PyTorch, N/(N − 1) times the batch's,
         and not that of Flax and Keras. The batch itself is normalized by the biased one.
       use_bias, use_scale: whether there are β and γ.
-      axis_name: of the devices that a `pmap` runs on.
+      axis_name: of the devices that a `pmap` of one's own runs on.
       param_dtype: of β, γ and the running statistics.
 
     Inputs of shape (n, …, features) give outputs of that shape. `weight`, of shape (n,) or as
@@ -155,7 +157,8 @@ class BatchNorm(_Normalization):
             statistic.value = jnp.where(some, moved, statistic.value).astype(statistic.value.dtype)
 
     def _over_devices(self, total: Any) -> Any:
-        return total if self.axis_name is None else jax.lax.psum(total, self.axis_name)
+        axis = self.axis_name or axis_name()
+        return total if axis is None else jax.lax.psum(total, axis)
 
 
 class LayerNorm(_Normalization):

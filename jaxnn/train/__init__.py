@@ -1,10 +1,13 @@
 """Training: the state, the pure step, the compiled loop, and `fit` around them."""
 
+from jaxnn.train.compilation import use_compilation_cache
 from jaxnn.train.control import EarlyStopping, early_stopping
 from jaxnn.train.devices import device_names, unused_accelerator
 from jaxnn.train.epochs import Epoch, epochs
 from jaxnn.train.fit import fit
 from jaxnn.train.history import EpochRecord, History
+from jaxnn.train.placement import Placement, bytes_per_device
+from jaxnn.train.pmapped import pmap_step
 from jaxnn.train.protocols import Controller, Observer, Probe, StepTrace
 from jaxnn.train.rate_control import halve_and_go_back, halve_on_rise, plateau
 from jaxnn.train.run import Run, load
@@ -19,10 +22,12 @@ __all__ = [
     "EpochRecord",
     "History",
     "Observer",
+    "Placement",
     "Probe",
     "Run",
     "StepTrace",
     "TrainState",
+    "bytes_per_device",
     "device_names",
     "early_stopping",
     "epochs",
@@ -33,7 +38,9 @@ __all__ = [
     "init_state",
     "load",
     "plateau",
+    "pmap_step",
     "predict_step",
     "train_step",
     "unused_accelerator",
+    "use_compilation_cache",
 ]

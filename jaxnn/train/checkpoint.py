@@ -15,6 +15,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxnn.train.distributed import is_first
 from jaxnn.train.transfer import fetch
 from jaxnn.tree import path_name
 
@@ -23,6 +24,8 @@ __all__ = ["restore", "save"]
 
 def save(path: Path, tree: Any, about: dict[str, Any]) -> None:
     """Write a tree; replaces what is at `path`.
+
+    Of several processes all call this, since all may have a part, and the first writes.
 
     Args:
       path: folder to write.
@@ -34,6 +37,8 @@ def save(path: Path, tree: Any, about: dict[str, Any]) -> None:
     leaves, rows = {}, []
     flat = jax.tree_util.tree_leaves_with_path(tree)
     data = fetch([jax.random.key_data(leaf) if _is_key(leaf) else leaf for _, leaf in flat])
+    if not is_first():
+        return
     for number, ((key_path, leaf), array) in enumerate(zip(flat, data, strict=True)):
         array = np.asarray(array)
         if array.size:  # orbax refuses to write nothing
@@ -108,7 +113,21 @@ def restore(path: Path, like: Any) -> tuple[Any, dict[str, Any]]:
 def _checkpointer() -> Any:
     import orbax.checkpoint as ocp
 
-    return ocp.Checkpointer(ocp.CompositeCheckpointHandler("leaves", "manifest"))
+    # A process by itself, also among several: the first writes what all have gathered.
+    mine = jax.process_index()
+    alone = ocp.options.MultiprocessingOptions(
+        primary_host=mine, active_processes={mine}, barrier_sync_key_prefix=f"jaxnn_{mine}"
+    )
+    handlers = {
+        "leaves": ocp.StandardCheckpointHandler(multiprocessing_options=alone),
+        "manifest": ocp.JsonCheckpointHandler(multiprocessing_options=alone),
+    }
+    return ocp.Checkpointer(
+        ocp.CompositeCheckpointHandler(
+            composite_options=ocp.CompositeOptions(multiprocessing_options=alone), **handlers
+        ),
+        multiprocessing_options=alone,
+    )
 
 
 def _check_same_leaves(path: Path, rows: list[dict[str, Any]], flat: list[Any]) -> None:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from jaxnn.arguments import check_positive_int
 from jaxnn.recipe import MakeRecipe, Recipe
+from jaxnn.train.devices import Devices, Rules
 from jaxnn.train.history import EpochRecord
 from jaxnn.train.loop import Loop
 from jaxnn.train.prepare import Prepared, prepare
@@ -37,6 +38,9 @@ def epochs(
     probes: Sequence[Probe] = (),
     accumulate: int = 1,
     eval_batch_size: int | None = None,
+    devices: Devices = None,
+    rules: Rules | None = None,
+    zero1: bool = False,
 ) -> Iterator[Epoch]:
     """The epochs of a run, for a plain `for` with a `break`.
 
@@ -45,7 +49,7 @@ def epochs(
 
     Args:
       recipe, data, epochs, batch_size, key, knobs, state, step, probes, accumulate,
-      eval_batch_size:
+      eval_batch_size, devices, rules, zero1:
         as in `fit`.
 
     Returns:
@@ -79,6 +83,9 @@ def epochs(
         probes=tuple(probes),
         accumulate=accumulate,
         eval_batch_size=eval_batch_size,
+        devices=devices,
+        rules=rules,
+        zero1=zero1,
     )
     return _epochs(prepared, total)
 

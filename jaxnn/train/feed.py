@@ -13,6 +13,8 @@ import numpy as np
 
 from jaxnn.data.batches import size, steps_in
 from jaxnn.data.streams import Stream
+from jaxnn.train.placement import Placement
+from jaxnn.train.pmapped import run_chunk, run_rows
 from jaxnn.train.program import (
     Program,
     Tally,
@@ -20,8 +22,6 @@ from jaxnn.train.program import (
     next_piece,
     start_epoch,
     start_tally,
-    train_chunk,
-    train_rows,
 )
 
 __all__ = ["Feed", "OnDevice", "Piece", "Streamed"]
@@ -38,10 +38,13 @@ class Piece(NamedTuple):
 
 
 class OnDevice:
-    """Arrays that fit on the device: an epoch is an order of their rows."""
+    """Arrays that fit on the device: an epoch is an order of their rows.
 
-    def __init__(self, data: Any) -> None:
-        self.data = jax.tree.map(jnp.asarray, data)
+    Of several devices each holds them all, so that a batch of any rows is gathered at home.
+    """
+
+    def __init__(self, data: Any, placement: Placement | None = None) -> None:
+        self.data = _on_device(placement, data)
         self.examples = size(data)
 
     def epoch(
@@ -54,12 +57,12 @@ class OnDevice:
         every = steps_per_call or max(steps, 1)
         for start in range(0, steps, every):
             count = np.int32(min(every, steps - start))
-            state, tally = train_chunk(
+            state, tally = run_chunk(
                 program, state, tally, self.data, order, np.int32(start), count
             )
         if ragged:
             rows = order[steps * program.batch_size :][:ragged]
-            state, tally = train_rows(program, state, tally, self.data, rows, np.int32(steps))
+            state, tally = run_rows(program, state, tally, self.data, rows, np.int32(steps))
         return state, tally, [Piece(tally.done, tally.series)]
 
     def evaluated(self, program: Program, state: Any) -> tuple[Any, Any]:
@@ -86,16 +89,17 @@ class Streamed:
         pieces: list[Piece] = []
         tally, examples, rows = None, 0, program.batch_size
         batches = self._checked(self._stream.batches(key, epoch, rows), f"epoch {epoch + 1}")
-        for chunk in _ahead(_chunks(batches, rows, steps_per_call, program.unpadded, fill=True)):
+        chunks = _chunks(batches, rows, steps_per_call, program.unpadded, fill=True)
+        for chunk in _ahead(chunks, program.placement):
             if tally is None:
                 tally = start_tally(program, state, chunk.data, chunk.capacity)
             else:
                 tally = next_piece(tally)
             order = np.arange(size(chunk.data), dtype=np.int32)
             if chunk.ragged:
-                state, tally = train_rows(program, state, tally, chunk.data, order, np.int32(0))
+                state, tally = run_rows(program, state, tally, chunk.data, order, np.int32(0))
             else:
-                state, tally = train_chunk(
+                state, tally = run_chunk(
                     program, state, tally, chunk.data, order, np.int32(0), np.int32(chunk.steps)
                 )
             pieces.append(Piece(*jax.tree.map(jnp.copy, (tally.done, tally.series))))
@@ -113,10 +117,8 @@ class Streamed:
             return None, None
         sums, first, rows = None, 0, program.eval_batch_size
         batches = self._checked(self._stream.batches(None, 0, rows), "validation")
-        for chunk in _ahead(_chunks(batches, rows, None, False, fill=False)):
-            sums = evaluate_more(
-                program.make_recipe, rows, state, sums, chunk.data, np.int32(first)
-            )
+        for chunk in _ahead(_chunks(batches, rows, None, False, fill=False), program.placement):
+            sums = evaluate_more(program, state, sums, chunk.data, np.int32(first))
             first += chunk.steps
             jax.block_until_ready(sums)
         if sums is None:
@@ -200,7 +202,13 @@ def _padded(batch: Any, batch_size: int) -> Any:
     )
 
 
-def _ahead(chunks: Iterator[_Chunk]) -> Iterator[_Chunk]:
+def _on_device(placement: Placement | None, data: Any) -> Any:
+    if placement is None:
+        return jax.tree.map(jnp.asarray, data)
+    return placement.replicate(data)
+
+
+def _ahead(chunks: Iterator[_Chunk], placement: Placement | None) -> Iterator[_Chunk]:
     """The same chunks on the device, made by a thread while those before them are used."""
     ready: queue.Queue[Any] = queue.Queue(_AHEAD)
     stop = threading.Event()
@@ -217,7 +225,7 @@ def _ahead(chunks: Iterator[_Chunk]) -> Iterator[_Chunk]:
     def work() -> None:
         try:
             for chunk in chunks:
-                if not put(chunk._replace(data=jax.tree.map(jnp.asarray, chunk.data))):
+                if not put(chunk._replace(data=_on_device(placement, chunk.data))):
                     return
         except BaseException as error:  # handed to the thread that waits, and raised there
             put(error)

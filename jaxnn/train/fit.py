@@ -11,6 +11,8 @@ from typing import Any
 from jaxnn.arguments import check_positive_int
 from jaxnn.recipe import MakeRecipe, Recipe, build
 from jaxnn.train.control import finish
+from jaxnn.train.devices import Devices, Rules
+from jaxnn.train.distributed import any_process, is_first, wait_for_all
 from jaxnn.train.folder import RunFolder, find_folder
 from jaxnn.train.history import EpochRecord, History
 from jaxnn.train.interrupt import Interrupt, deferred_interrupt
@@ -44,6 +46,9 @@ def fit(
     accumulate: int = 1,
     eval_batch_size: int | None = None,
     settings: Mapping[str, Any] | None = None,
+    devices: Devices = None,
+    rules: Rules | None = None,
+    zero1: bool = False,
 ) -> Run:
     """Train, and hand back the trained network with its record.
 
@@ -78,6 +83,17 @@ def fit(
         update is that of the whole batch. It divides the batch size.
       eval_batch_size: rows of a batch in evaluation; None: 512 or `batch_size`.
       settings: anything JSON-like to record beside the run's own settings.
+      devices: None: all there are, sharded where that is more than one; where
+        `jax_default_device` is set, that one. A number: the first so many. "sharded": `jit`
+        over a mesh, with the draws and statistics of one device; any batch size will do.
+        "pmap": a program a device, with draws of its own. A dict: the sizes of the axes of a
+        mesh, such as `{"data": 4, "model": 2}`, the batch being split over "data".
+      rules: how parameters are split, by a regular expression searched for in their path:
+        `{"Dense_0/kernel": PartitionSpec(None, "model")}`. What the optimizer keeps for a
+        parameter is split as it is.
+      zero1: divide the optimizer's state and averaged parameters up between the devices, each
+        array along its first axis that divides by them; `config["parallel"]["unsplit"]`
+        lists those that have none.
 
     Returns:
       The run.
@@ -109,6 +125,8 @@ def fit(
         if value is not None:
             check_positive_int(name, value)
     company = [as_observer(observer) for observer in observers]
+    if not is_first():  # of several processes one alone shows and writes
+        company = []
     files = find_folder(folder, resume)
     prepared = prepare(
         recipe,
@@ -121,6 +139,9 @@ def fit(
         probes=tuple(probes),
         accumulate=accumulate,
         eval_batch_size=eval_batch_size,
+        devices=devices,
+        rules=rules,
+        zero1=zero1,
     )
     config = {
         "epochs": total,
@@ -128,13 +149,14 @@ def fit(
         "steps_per_call": steps_per_call,
         "settings": _recordable(settings),
     }
-    run = Run(prepared.state, History(), config, None, prepared.program.make_recipe)
+    program = prepared.program
+    run = Run(prepared.state, History(), config, None, program.make_recipe, program.placement)
     done = 0
     if files is not None:
         run.folder = files.path
         done = _restore(files, run) if resume is not None else 0
     loop = Loop(
-        prepared.program,
+        program,
         run.state,
         prepared.train,
         prepared.val,
@@ -148,6 +170,7 @@ def fit(
         for observer in company:
             observer.on_start(run)
             stack.callback(observer.on_end, run)
+        wait_for_all("jaxnn: before the folder is written")
         if files is not None:  # not before every observer has agreed to begin
             files.begin(config, run.history)
             if state is not None and not done:
@@ -164,6 +187,7 @@ def fit(
             raise FloatingPointError(loop.failure)
         if files is not None:
             files.save_final(run.state, len(run.history.epochs))
+        wait_for_all("jaxnn: until the folder is written")
         if interrupt.pressed:
             raise KeyboardInterrupt
     return run
@@ -174,6 +198,7 @@ def _records(loop: Loop, total: int, keeper: Keeper, interrupt: Interrupt) -> It
     pending = snapshot = None
     going = not loop.has_ended()  # as a resumed run may have
     while going or pending is not None:
+        interrupt.pressed = any_process(interrupt.pressed)
         going = going and loop.epoch < total and not interrupt.pressed
         launched = loop.launch() if going else None
         next_snapshot = keeper.snapshot() if going else None

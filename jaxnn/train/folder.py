@@ -10,6 +10,7 @@ from typing import Any
 
 from jaxnn.describe import differences
 from jaxnn.train import checkpoint
+from jaxnn.train.distributed import is_first
 from jaxnn.train.history import EpochRecord, History
 
 __all__ = ["RunFolder", "find_folder"]
@@ -33,7 +34,7 @@ class RunFolder:
 
     `config.json` holds every setting, `history.jsonl` a line per epoch, `checkpoints/` the
     state at the end of an epoch, from which the run resumes, and `final/` the state that the
-    run handed back.
+    run handed back. Of several processes the first writes, and all read.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -84,6 +85,8 @@ class RunFolder:
 
     def begin(self, config: dict[str, Any], history: History) -> None:
         """Write the settings, and the history as far as the run will keep it."""
+        if not is_first():
+            return
         self.path.mkdir(parents=True, exist_ok=True)
         if self._final.exists():  # of a shorter run, and not what this one will hand back
             shutil.rmtree(self._final)
@@ -94,6 +97,8 @@ class RunFolder:
 
     def append(self, record: EpochRecord) -> None:
         """Add an epoch to the history, at once."""
+        if not is_first():
+            return
         with self._history.open("a") as file:
             file.write(record.to_json() + "\n")
 
@@ -101,7 +106,7 @@ class RunFolder:
         """Keep the state at the end of an epoch; older ones go when it is whole."""
         checkpoint.save(self._checkpoints / f"{epoch:06d}", state, {"epoch": epoch})
         for older in self._epochs():
-            if older != epoch:
+            if older != epoch and is_first():
                 shutil.rmtree(self._checkpoints / f"{older:06d}")
 
     def save_final(self, state: Any, epoch: int) -> None:

@@ -10,7 +10,9 @@ import jax.numpy as jnp
 
 from jaxnn.keys import Keys
 from jaxnn.metrics import Pair, Sums, as_pair, as_pairs, ratio, total
+from jaxnn.nn.axis import axis_name, device_index
 from jaxnn.recipe import Recipe, bind, objective_of
+from jaxnn.train.placement import split_parts
 from jaxnn.train.state import TrainState
 
 __all__ = ["gradient"]
@@ -36,12 +38,20 @@ def gradient(
     Returns:
       `(grads, mean loss, model state, metrics)`.
     """
+    axis = axis_name()
+    whole = accumulate == 1 and axis is None
     if accumulate == 1:
         grads, pair, model_state, metrics = _of_part(
-            recipe, state, params, state.model_state, batch
+            recipe, state, params, state.model_state, batch, mean=whole
         )
     else:
         grads, pair, model_state, metrics = _of_parts(recipe, state, params, batch, accumulate)
+    if axis is not None:
+        grads, pair = jax.lax.psum((grads, pair), axis)
+        model_state, metrics = _over_devices(axis, model_state, metrics)
+    if not whole:
+        count = jnp.where(pair[1] > 0, pair[1], 1)
+        grads = jax.tree.map(lambda g: g / count.astype(g.dtype), grads)
     metrics = {**metrics, "loss": pair}
     if recipe.regularizer is not None:
         penalty, of_penalty = jax.value_and_grad(recipe.regularizer)(params)
@@ -50,17 +60,34 @@ def gradient(
     return grads, ratio(pair), model_state, metrics
 
 
+def _over_devices(axis: str, model_state: Any, metrics: dict[str, Sums]) -> tuple[Any, Any]:
+    """Model state and metrics of all devices together, alike on each."""
+
+    def mean(leaf: jax.Array) -> jax.Array:
+        return jax.lax.pmean(leaf, axis) if jnp.issubdtype(leaf.dtype, jnp.inexact) else leaf
+
+    metrics = {name: total(jax.lax.all_gather(of, axis)) for name, of in metrics.items()}
+    return jax.tree.map(mean, model_state), metrics
+
+
 def _of_part(
-    recipe: Recipe, state: TrainState, params: Any, model_state: Any, batch: Any, part: Any = None
+    recipe: Recipe,
+    state: TrainState,
+    params: Any,
+    model_state: Any,
+    batch: Any,
+    part: Any = None,
+    *,
+    mean: bool = False,
 ) -> tuple[Any, Pair, Any, dict[str, Sums]]:
-    """The gradient of the mean over one part, or where it is numbered, of the sum."""
-    keys = Keys(state.key, state.step, part)
+    """The gradient of the sum over one part, or of the mean."""
+    keys = Keys(state.key, state.step, part, device_index())
     weight = batch.get("weight") if isinstance(batch, Mapping) else None
     objective, apply = objective_of(recipe), bind(recipe, train=True, weight=weight)
 
     def loss(params: Any) -> tuple[jax.Array, Any]:
         pair, new_state, metrics = objective(apply, params, model_state, batch, keys)
-        value = ratio(pair) if part is None else pair[0]
+        value = ratio(pair) if mean else pair[0]
         return value, (new_state, as_pair("loss", pair), as_pairs(metrics))
 
     grads, (model_state, pair, metrics) = jax.grad(loss, has_aux=True)(params)
@@ -77,7 +104,7 @@ def _of_parts(
             )
         return leaf.reshape(accumulate, leaf.shape[0] // accumulate, *leaf.shape[1:])
 
-    parts = jax.tree.map(split, batch)
+    parts = split_parts(jax.tree.map(split, batch))
 
     def add_part(carry: tuple[Any, Any], numbered: tuple[jax.Array, Any]) -> tuple[Any, Any]:
         sums, model_state = carry
@@ -91,6 +118,4 @@ def _of_parts(
     (sums, model_state), (pairs, stacked) = jax.lax.scan(
         add_part, start, (jnp.arange(accumulate), parts)
     )
-    pair, metrics = total(pairs), {name: total(parts) for name, parts in stacked.items()}
-    count = jnp.where(pair[1] > 0, pair[1], 1)
-    return jax.tree.map(lambda g: g / count.astype(g.dtype), sums), pair, model_state, metrics
+    return sums, total(pairs), model_state, {name: total(of) for name, of in stacked.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from jaxnn.train.distributed import any_process
 from jaxnn.train.folder import RunFolder
 from jaxnn.train.loop import Loop
 from jaxnn.train.transfer import copy
@@ -30,7 +31,7 @@ class Keeper:
             due = self._loop.epoch % self._every == 0
         else:
             due = time.monotonic() - self._last > _SECONDS
-        return copy(self._loop.state) if due else None
+        return copy(self._loop.state) if any_process(due) else None
 
     def keep(self, state: Any, epoch: int) -> None:
         """Write a snapshot."""

@@ -58,6 +58,8 @@ class Loop:
         steps_per_call: int | None = None,
     ) -> None:
         self.program = program
+        if program.placement is not None:
+            state, key = program.placement.place(state), program.placement.replicate(key)
         self.state = copy(state)
         self.epoch = epoch
         self.failure: str | None = None  # why the run cannot go on

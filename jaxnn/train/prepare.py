@@ -20,10 +20,11 @@ from jaxnn.data.streams import Stream
 from jaxnn.describe import describe
 from jaxnn.keys import as_key
 from jaxnn.recipe import MakeRecipe, Recipe, as_maker, build
-from jaxnn.train.devices import device_names
+from jaxnn.train.devices import Devices, Rules, device_names, place_on
 from jaxnn.train.feed import Feed, OnDevice, Streamed
 from jaxnn.train.layout import fingerprint
-from jaxnn.train.program import Program, Step, end_epoch, start_epoch, train_chunk, train_rows
+from jaxnn.train.pmapped import run_chunk, run_rows
+from jaxnn.train.program import Program, Step, end_epoch, start_epoch
 from jaxnn.train.protocols import Probe
 from jaxnn.train.sources import (
     as_on_device,
@@ -65,6 +66,9 @@ def prepare(
     probes: tuple[Probe, ...] = (),
     accumulate: int = 1,
     eval_batch_size: int | None = None,
+    devices: Devices = None,
+    rules: Rules | None = None,
+    zero1: bool = False,
 ) -> Prepared:
     """Check the arguments of a run, and make its first state; see `jaxnn.fit`.
 
@@ -86,6 +90,13 @@ def prepare(
         raise ValueError(f"accumulate must divide the batch size, {batch_size}, got {accumulate}")
     if accumulate > 1 and step is not None:
         raise ValueError("accumulate is for the step of jaxnn, which step= replaces; give one")
+
+    placement = place_on(devices, rules, zero1)
+    if placement is not None and placement.per_device and step is not None:
+        raise ValueError(
+            "devices='pmap' runs the step of jaxnn, which step= replaces; devices='sharded' runs "
+            "both"
+        )
 
     make_recipe = None if recipe is None else as_maker(recipe)
     description: Any = None
@@ -116,17 +127,22 @@ def prepare(
         "probes": describe(tuple(probes)),
         "versions": _versions(),
         "devices": device_names(),
+        "parallel": None if placement is None else placement.describe(state),
     }
     if make_recipe is None:
         state = jax.tree.map(_strong, state)
+    if placement is not None:
+        placement.check(state)
     unpadded = needs_whole_shapes(make_recipe, state)
-    program = Program(make_recipe, step, tuple(probes), batch_size, accumulate, eval_rows, unpadded)
+    program = Program(
+        make_recipe, step, tuple(probes), batch_size, accumulate, eval_rows, unpadded, placement
+    )
     check_ragged_end(program, state, examples)
     _trace(program, state, train, val, key)
 
     def feed(name: str, part: Any, stream: Stream | None) -> Feed:
         if stream is None:
-            return OnDevice(part)
+            return OnDevice(part, placement)
         return Streamed(stream, partial(check_streamed, make_recipe, state, name, part))
 
     return Prepared(
@@ -218,10 +234,10 @@ def _trace(program: Program, state: Any, train: Any, val: Any, key: jax.Array) -
     """Trace the whole program on shapes: what does not fit is said now, and not compiled."""
     zero = np.int32(0)
     order, tally = jax.eval_shape(partial(start_epoch, program), state, train, key, zero)
-    of_chunk = jax.eval_shape(partial(train_chunk, program), state, tally, train, order, zero, zero)
+    of_chunk = jax.eval_shape(partial(run_chunk, program), state, tally, train, order, zero, zero)
     if program.unpadded and (ragged := size(train) % program.batch_size):
         rows = np.zeros(ragged, np.int32)
-        jax.eval_shape(partial(train_rows, program), *of_chunk, train, rows, zero)
+        jax.eval_shape(partial(run_rows, program), *of_chunk, train, rows, zero)
     jax.eval_shape(partial(end_epoch, program), *of_chunk, val)
 
 

@@ -8,7 +8,8 @@ take a static `Program`, so a second run of the same recipe finds them compiled.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ from jaxnn.metrics import Sums, add, as_pairs, result
 from jaxnn.optim import last_rate
 from jaxnn.recipe import MakeRecipe, build
 from jaxnn.train.control import control
+from jaxnn.train.placement import Placement
 from jaxnn.train.protocols import Probe, StepTrace
 from jaxnn.train.state import Skips, TrainState
 from jaxnn.train.step import eval_step, traced_step
@@ -29,12 +31,14 @@ __all__ = [
     "Program",
     "Step",
     "Tally",
+    "chunk",
     "end_epoch",
     "evaluate",
     "evaluate_more",
     "has_stopped",
     "next_piece",
     "results",
+    "single",
     "start_epoch",
     "start_tally",
     "train_chunk",
@@ -57,6 +61,7 @@ class Program:
       eval_batch_size: rows of a batch in evaluation.
       unpadded: whether a ragged last batch is run in a shape of its own, since the model
         would see padding in its running statistics.
+      placement: of several devices, or None for one.
     """
 
     make_recipe: MakeRecipe | None
@@ -66,14 +71,64 @@ class Program:
     accumulate: int
     eval_batch_size: int
     unpadded: bool = False
+    placement: Placement | None = None
+
+    @property
+    def per_device(self) -> bool:
+        """Whether the steps run as a program of each device's own."""
+        return self.placement is not None and self.placement.per_device
 
     def run_step(self, state: Any, batch: Any) -> tuple[Any, dict[str, Sums], StepTrace | None]:
         """One step by the user's own function or by ours."""
-        if self.step is None:
-            assert self.make_recipe is not None  # refused at the boundary
-            return traced_step(self.make_recipe, state, batch, self.accumulate)
-        state, metrics = self.step(state, batch)
-        return state, as_pairs(metrics), None
+        state = self.hold(state)  # else the compiler may divide more, and gather it for each use
+        with nullcontext() if self.placement is None else self.placement.current():
+            if self.step is None:
+                assert self.make_recipe is not None  # refused at the boundary
+                state, metrics, trace = traced_step(self.make_recipe, state, batch, self.accumulate)
+            else:
+                state, metrics = self.step(state, batch)
+                metrics, trace = as_pairs(metrics), None
+        return self.hold(state), metrics, trace
+
+    def take(self, data: Any, order: jax.Array, index: jax.Array) -> Any:
+        """A training batch: all of it, or of a device's own program its share."""
+        share = partial(self._share, data) if self.per_device else None
+        return self._split(take(data, order, index, self.batch_size, share))
+
+    def take_rows(self, data: Any, rows: jax.Array) -> Any:
+        """A training batch of these rows, none of them padding."""
+        real = jnp.ones(rows.shape, bool)
+        if self.per_device:
+            rows, real = self._share(data, rows), self._share(data, real)
+        return self._split(with_weight(jax.tree.map(lambda leaf: leaf[rows], data), real))
+
+    def hold(self, state: Any) -> Any:
+        """A new state, kept where the old one lay."""
+        if self.placement is None or self.per_device:
+            return state
+        return self.placement.hold(state)
+
+    def _split(self, batch: Any) -> Any:
+        # A batch that is taken in parts is split where it is parted.
+        if self.placement is None or self.per_device or self.accumulate > 1:
+            return batch
+        return self.placement.split(batch)
+
+    def _share(self, data: Any, values: jax.Array) -> jax.Array:
+        assert self.placement is not None
+        rows, devices = values.shape[0] // self.accumulate, self.placement.count
+        if rows % devices and (self.unpadded or not isinstance(data, Mapping)):
+            why = (
+                "the model keeps running statistics and does not take weight="
+                if self.unpadded
+                else "a batch that is no dict has no place for weights"
+            )
+            raise ValueError(
+                f"devices='pmap' fills a batch up with rows of weight 0, but {why}: batch_size, "
+                f"and a ragged last batch, must divide by the {devices} devices, got {rows} rows; "
+                "devices='sharded' takes any number"
+            )
+        return self.placement.share(values, self.accumulate)
 
 
 class Tally(NamedTuple):
@@ -122,6 +177,8 @@ def start_tally(program: Program, state: Any, data: Any, steps: int) -> Tally:
 
 
 def _start_tally(program: Program, state: Any, batch: Any, steps: int) -> Tally:
+    if program.per_device:  # there is no axis of devices yet, and the shapes are the same
+        program = replace(program, placement=None)
     metrics = jax.eval_shape(partial(_step, program), state, batch)[1]
     zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), metrics)
     values = jax.eval_shape(_results, metrics)
@@ -137,8 +194,7 @@ def next_piece(tally: Tally) -> Tally:
     return tally._replace(done=jnp.int32(0), series=zeros)
 
 
-@partial(jax.jit, static_argnums=0, donate_argnums=(1, 2))
-def train_chunk(
+def chunk(
     program: Program,
     state: Any,
     tally: Tally,
@@ -151,7 +207,7 @@ def train_chunk(
 
     def body(carry: tuple[jax.Array, Any, Tally]) -> tuple[jax.Array, Any, Tally]:
         index, state, tally = carry
-        batch = take(data, order, index, program.batch_size)
+        batch = program.take(data, order, index)
         return index + 1, *_tallied_step(program, state, tally, batch, index)
 
     def going(carry: tuple[jax.Array, Any, Tally]) -> jax.Array:
@@ -162,18 +218,20 @@ def train_chunk(
     return state, tally
 
 
-@partial(jax.jit, static_argnums=0, donate_argnums=(1, 2))
-def train_rows(
+def single(
     program: Program, state: Any, tally: Tally, data: Any, rows: jax.Array, index: jax.Array
 ) -> tuple[Any, Tally]:
     """One step on these rows of the data, none of them padding; none once the run has stopped."""
-    batch = jax.tree.map(lambda leaf: leaf[rows], data)
-    batch = with_weight(batch, jnp.ones(rows.shape, bool))
+    batch = program.take_rows(data, rows)
 
     def step(state: Any, tally: Tally) -> tuple[Any, Tally]:
         return _tallied_step(program, state, tally, batch, index)
 
     return jax.lax.cond(has_stopped(state), lambda *carry: carry, step, state, tally)
+
+
+train_chunk = partial(jax.jit, static_argnums=0, donate_argnums=(1, 2))(chunk)
+train_rows = partial(jax.jit, static_argnums=0, donate_argnums=(1, 2))(single)
 
 
 def _tallied_step(
@@ -190,7 +248,10 @@ def _tallied_step(
     series = {
         name: values.at[index].set(result(metrics[name])) for name, values in tally.series.items()
     }
-    return state, Tally(index + 1, _added(tally.sums, metrics), series, probes)
+    tally = Tally(index + 1, _added(tally.sums, metrics), series, probes)
+    if program.placement is not None and not program.per_device:
+        tally = program.placement.everywhere(tally)
+    return state, tally
 
 
 @partial(jax.jit, static_argnums=0, donate_argnums=1)
@@ -210,7 +271,9 @@ def end_epoch(
     for probe, memory in zip(program.probes, tally.probes, strict=True):
         values |= probe.summarize(memory)
     if program.make_recipe is not None and val is not None:
-        val_sums = _evaluate(program.make_recipe, program.eval_batch_size, state, val)
+        val_sums = _evaluate(
+            program.make_recipe, program.eval_batch_size, program.placement, state, val
+        )
     if val_sums is not None:
         values |= {f"val/{name}": value for name, value in _results(val_sums).items()}
     if program.make_recipe is not None and isinstance(state, TrainState):
@@ -224,7 +287,10 @@ def end_epoch(
         stopped = has_stopped(state)  # a stopped run is let rest, controllers included
         state = jax.tree.map(lambda old, new: _select(stopped, old, new), state, controlled)
     skips = state.control.skips if isinstance(state, TrainState) else None
-    return state, Measured(values, has_stopped(state), skips)
+    measured = Measured(values, has_stopped(state), skips)
+    if program.placement is not None:
+        return program.placement.hold(state), program.placement.everywhere(measured)
+    return state, measured
 
 
 def has_stopped(state: Any) -> jax.Array:
@@ -245,13 +311,20 @@ def _results(sums: dict[str, Sums]) -> dict[str, jax.Array]:
 
 
 def _evaluate(
-    make_recipe: MakeRecipe, batch_size: int, state: Any, data: Any, first: Any = 0
+    make_recipe: MakeRecipe,
+    batch_size: int,
+    placement: Placement | None,
+    state: Any,
+    data: Any,
+    first: Any = 0,
 ) -> dict[str, Sums]:
     order = in_order(size(data), batch_size)
 
     def metrics_of(index: jax.Array) -> dict[str, Sums]:
         index = index.astype(jnp.int32)  # the loop's is weakly typed, which is another trace
         batch = take(data, order, index, batch_size)
+        if placement is not None:
+            batch = placement.split(batch)
         return _eval_step(make_recipe, state, batch, first + index)
 
     # The first batch stands before the loop, so that the sums have a type to start from.
@@ -263,21 +336,31 @@ def _evaluate(
     )
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+@partial(jax.jit, static_argnums=(0, 1, 2))
 def evaluate(
-    make_recipe: MakeRecipe, batch_size: int, state: TrainState, data: Any
+    make_recipe: MakeRecipe,
+    batch_size: int,
+    placement: Placement | None,
+    state: TrainState,
+    data: Any,
 ) -> dict[str, jax.Array]:
     """The metrics of a data set, each divided once."""
-    return _results(_evaluate(make_recipe, batch_size, state, data))
+    values = _results(_evaluate(make_recipe, batch_size, placement, state, data))
+    return values if placement is None else placement.everywhere(values)
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+@partial(jax.jit, static_argnums=0)
 def evaluate_more(
-    make_recipe: MakeRecipe, batch_size: int, state: Any, sums: Any, data: Any, first: jax.Array
+    program: Program, state: Any, sums: Any, data: Any, first: jax.Array
 ) -> dict[str, Sums]:
     """The metrics of a piece of a data set, its batches counted from `first`, added to `sums`."""
-    of_piece = _evaluate(make_recipe, batch_size, state, data, first)
-    return of_piece if sums is None else _added(sums, of_piece)
+    assert program.make_recipe is not None
+    placement = program.placement
+    of_piece = _evaluate(
+        program.make_recipe, program.eval_batch_size, placement, state, data, first
+    )
+    sums = of_piece if sums is None else _added(sums, of_piece)
+    return sums if placement is None else placement.everywhere(sums)
 
 
 @jax.jit

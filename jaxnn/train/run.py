@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxnn.arguments import check_positive_int
-from jaxnn.data.batches import in_order, steps_in, take
+from jaxnn.data.batches import in_order, size, steps_in, take
 from jaxnn.data.validate import check_batch
 from jaxnn.describe import describe, differences
 from jaxnn.recipe import MakeRecipe, Recipe, as_maker, build
@@ -22,6 +22,7 @@ from jaxnn.train.control import finish
 from jaxnn.train.folder import RunFolder
 from jaxnn.train.history import History
 from jaxnn.train.layout import from_layout
+from jaxnn.train.placement import Placement
 from jaxnn.train.program import evaluate
 from jaxnn.train.sources import check_labels, eval_rows
 from jaxnn.train.state import TrainState, init_state
@@ -44,6 +45,7 @@ class Run:
       config: every setting, as in `config.json`.
       folder: the run's folder, or None.
       make_recipe: what builds the recipe from `state.knobs`; None for a state of one's own.
+      placement: of the state on several devices, or None for one.
     """
 
     state: Any
@@ -51,6 +53,7 @@ class Run:
     config: dict[str, Any]
     folder: Path | None
     make_recipe: MakeRecipe | None
+    placement: Placement | None = None
 
     def predict(self, x: Any, *, batch_size: int = _ROWS) -> Any:
         """The model's outputs for any number of inputs, dropout off.
@@ -69,10 +72,9 @@ class Run:
         make_recipe = self._recipe("predict")
         n = check_batch("inputs", {"x": x})
         rows = min(n, check_positive_int("batch_size", batch_size))
-        data = {"x": jax.tree.map(jnp.asarray, x)}
-        order = in_order(n, rows)
+        data = self._placed({"x": x})
         outputs = [
-            _predict(make_recipe, rows, self.state, data, order, np.int32(index))
+            _predict(make_recipe, rows, self.placement, self.state, data, np.int32(index))
             for index in range(steps_in(n, rows))
         ]
         return jax.tree.map(lambda *parts: np.concatenate(parts)[:n], *fetch(outputs))
@@ -95,7 +97,7 @@ class Run:
         check_batch("data", data)
         rows = eval_rows(data, check_positive_int("batch_size", batch_size))
         check_labels(make_recipe, self.state, "data", data)
-        values = fetch(evaluate(make_recipe, rows, self.state, jax.tree.map(jnp.asarray, data)))
+        values = fetch(evaluate(make_recipe, rows, self.placement, self.state, self._placed(data)))
         return {name: value if value.ndim else float(value) for name, value in values.items()}
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
@@ -109,6 +111,10 @@ class Run:
         files.begin(self.config, self.history)
         files.save_final(self.state, len(self.history.epochs))
         return files.path
+
+    def _placed(self, data: Any) -> Any:
+        data = jax.tree.map(jnp.asarray, data)
+        return data if self.placement is None else self.placement.replicate(data)
 
     def _recipe(self, method: str) -> MakeRecipe:
         if self.make_recipe is None:
@@ -157,8 +163,17 @@ def _finished_state(make_recipe: MakeRecipe, knobs: Any, batch: Any) -> TrainSta
     return finish(build(make_recipe, knobs, state.step), state)
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+@partial(jax.jit, static_argnums=(0, 1, 2))
 def _predict(
-    make_recipe: MakeRecipe, rows: int, state: TrainState, data: Any, order: Any, index: Any
+    make_recipe: MakeRecipe,
+    rows: int,
+    placement: Placement | None,
+    state: TrainState,
+    data: Any,
+    index: jax.Array,
 ) -> Any:
-    return predict_step(make_recipe, state, take(data, order, index, rows)["x"])
+    batch = take(data, in_order(size(data), rows), index, rows)
+    if placement is None:
+        return predict_step(make_recipe, state, batch["x"])
+    outputs = predict_step(make_recipe, state, placement.split(batch)["x"])
+    return placement.everywhere(outputs)

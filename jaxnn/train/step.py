@@ -1,6 +1,7 @@
 """One step of training, one of evaluation: the pure functions that everything else runs.
 
-`jit` runs `train_step` on one device, `vmap` a population of it.
+`jit` runs `train_step` on one device or a mesh of them, `vmap` a population of it, and
+`pmap_step` the same once a device.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import optax
 
 from jaxnn.keys import Keys, stream
 from jaxnn.metrics import Sums, as_pairs
+from jaxnn.nn.axis import device_index
 from jaxnn.optim import lookahead_params, takes_rate_scale
 from jaxnn.recipe import MakeRecipe, Recipe, bind, build, objective_of
 from jaxnn.train.gradient import gradient
@@ -64,7 +66,8 @@ def traced_step(
     """`train_step`, with what it computed on its way, for probes."""
     built = build(recipe, state.knobs, state.step)
     if built.augmentation is not None:
-        batch = built.augmentation(Keys(state.key, state.step)("augmentation"), batch)
+        keys = Keys(state.key, state.step, device=device_index())
+        batch = built.augmentation(keys("augmentation"), batch)
     # Where an optimizer looks ahead, the point; else the parameters themselves.
     point = lookahead_params(state.params, state.opt_state, rate_scale=state.control.scale)
     grads, loss, model_state, metrics = gradient(built, state, point, batch, accumulate)

@@ -1,0 +1,96 @@
+"""Less memory for more arithmetic: activations that are computed again on the way back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+from jax.extend import core
+
+__all__ = ["rematerialized"]
+
+
+def rematerialized(function: Callable[..., Any]) -> Callable[..., Any]:
+    r"""The same function, which keeps less for its gradient.
+
+    Of a function of $n$ operations reverse mode keeps what all of them compute. Here they are
+    taken in about $\sqrt n$ stretches. What is handed from one to the next is kept, and a
+    stretch is computed once more when its turn comes on the way back: for one more forward pass
+    the memory of a network of $L$ layers goes with $\sqrt L$. `jax.checkpoint` around the whole
+    would keep nothing at first, and on the way back all of it at once.
+
+    XLA for CPU takes the second computation out again, and saves nothing: a gradient through 36
+    layers needed 377 MB there instead of 310.
+
+    Args:
+      function: pytrees of arrays -> pytree of arrays.
+
+    Returns:
+      A function of the same values, also under `jit`, `vmap` and `grad`.
+
+    >>> import jax.numpy as jnp
+    >>> float(jax.grad(rematerialized(lambda x: jnp.sin(jnp.sin(x))))(0.0))
+    1.0
+
+    Source: Chen et al. 2016.
+    """
+
+    def run(*args: Any) -> Any:
+        closed, shapes = jax.make_jaxpr(function, return_shape=True)(*args)
+        jaxpr = closed.jaxpr
+        values = dict(zip(jaxpr.constvars, closed.consts, strict=True))
+        values |= zip(jaxpr.invars, jax.tree.leaves(args), strict=True)
+        for part in _stretches(jaxpr):
+            stretch = jax.checkpoint(core.jaxpr_as_fun(core.ClosedJaxpr(part, ())))
+            results = stretch(*(values[var] for var in part.invars))
+            values |= zip(part.outvars, results, strict=True)
+        outputs = [v.val if isinstance(v, core.Literal) else values[v] for v in jaxpr.outvars]
+        return jax.tree.unflatten(jax.tree.structure(shapes), outputs)
+
+    return run
+
+
+def _stretches(jaxpr: core.Jaxpr) -> Iterator[core.Jaxpr]:
+    start = 0
+    for stop in _cuts(jaxpr):
+        eqns = jaxpr.eqns[start:stop]
+        made = dict.fromkeys(var for eqn in eqns for var in eqn.outvars)
+        asked = dict.fromkeys(var for eqn in eqns for var in _read(eqn.invars))
+        later = {var for eqn in jaxpr.eqns[stop:] for var in _read(eqn.invars)}
+        later |= set(_read(jaxpr.outvars))
+        yield core.Jaxpr(
+            (),
+            [var for var in asked if var not in made],
+            [var for var in made if var in later],
+            eqns,
+            frozenset().union(*(eqn.effects for eqn in eqns)),
+            # The whole's names of arguments and results are not the stretch's.
+            jaxpr.debug_info._replace(arg_names=None, result_paths=None),
+        )
+        start = stop
+
+
+def _cuts(jaxpr: core.Jaxpr) -> list[int]:
+    """Where stretches end: of about √n places each, that at which the least is handed on."""
+    count = len(jaxpr.eqns)
+    last = {var: at for at, eqn in enumerate(jaxpr.eqns) for var in _read(eqn.invars)}
+    last |= dict.fromkeys(_read(jaxpr.outvars), count)
+    kept = [0] * (count + 1)  # bytes that are handed on by a cut before equation i
+    for at, eqn in enumerate(jaxpr.eqns):
+        for var in eqn.outvars:
+            for cut in range(at + 1, last.get(var, at) + 1):
+                kept[cut] += _bytes(var)
+    length = max(math.isqrt(count), 1)
+    places = [range(at, min(at + length, count)) for at in range(length, count, length)]
+    return [*(min(of, key=lambda cut: kept[cut]) for of in places), count] if count else []
+
+
+def _read(variables: Any) -> Iterator[Any]:
+    return (var for var in variables if not isinstance(var, core.Literal))
+
+
+def _bytes(var: Any) -> int:
+    aval = var.aval
+    return math.prod(aval.shape) * aval.dtype.itemsize if hasattr(aval, "shape") else 0

@@ -1,0 +1,81 @@
+"""Several processes, on one machine or many, that train one network together.
+
+Every process runs the same program on the same data, under the same key, and feeds its own
+devices: arrays are held whole by each, and of a batch the devices of a process take their
+rows. The first process alone writes; a folder that is resumed from must be seen by all.
+
+On two machines, the first of which is 10.0.0.1:
+
+    python train.py --coordinator 10.0.0.1:1234 --processes 2 --process 0      # on the first
+    python train.py --coordinator 10.0.0.1:1234 --processes 2 --process 1      # on the second
+
+where `train.py` calls `start(...)` with these before anything else of JAX, and then
+`jaxnn.fit` as ever. On a cluster that JAX knows (Slurm, a TPU pod) `start()` asks it instead.
+"""
+
+from __future__ import annotations
+
+import jax
+import numpy as np
+
+__all__ = ["any_process", "is_first", "start", "wait_for_all"]
+
+
+def start(
+    coordinator: str | None = None, processes: int | None = None, process: int | None = None
+) -> None:
+    """Join the processes of a run; to be called before any other JAX operation.
+
+    Args:
+      coordinator: "host:port" of the first process, the port free there; None: as the
+        cluster says.
+      processes: how many there are.
+      process: the number of this one, from 0.
+
+    Raises:
+      ValueError: only some of the three, or a number outside its range.
+    """
+    given = (coordinator, processes, process)
+    if any(value is None for value in given) and any(value is not None for value in given):
+        raise ValueError(
+            "coordinator, processes and process go together, or are all left to the cluster, "
+            f"got {given}"
+        )
+    if processes is not None and process is not None and not 0 <= process < processes:
+        raise ValueError(f"process must be in [0, {processes}), got {process}")
+    jax.config.update("jax_cpu_collectives_implementation", "gloo")  # CPUs have none by default
+    jax.distributed.initialize(coordinator, processes, process)
+
+
+def is_first() -> bool:
+    """Whether this process is the one that writes; true where it is alone.
+
+    >>> is_first()
+    True
+    """
+    return jax.process_index() == 0
+
+
+def any_process(flag: bool) -> bool:
+    """Whether `flag` holds in any process; all must ask.
+
+    >>> any_process(False)
+    False
+    """
+    if jax.process_count() == 1:
+        return flag
+    from jax.experimental import multihost_utils
+
+    return bool(np.any(multihost_utils.process_allgather(np.asarray(flag))))
+
+
+def wait_for_all(what: str) -> None:
+    """Go on when every process has come here.
+
+    Args:
+      what: a name for the place, the same in all.
+    """
+    if jax.process_count() > 1:
+        from jax.experimental import multihost_utils
+
+        multihost_utils.sync_global_devices(what)
