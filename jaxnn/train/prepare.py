@@ -20,6 +20,7 @@ from jaxnn.data.streams import Stream
 from jaxnn.describe import describe
 from jaxnn.keys import as_key
 from jaxnn.recipe import MakeRecipe, Recipe, as_maker, build
+from jaxnn.train.compilation import jit_to_run_once
 from jaxnn.train.devices import Devices, Rules, device_names, place_on
 from jaxnn.train.feed import Feed, OnDevice, Streamed
 from jaxnn.train.layout import fingerprint
@@ -168,7 +169,7 @@ def _start(make_recipe: MakeRecipe, key: jax.Array, train: Any, knobs: Any, stat
     if state is None:
         return _init_state(make_recipe, key, rows, knobs)
     state = state.replace(key=key, knobs=knobs)
-    _check_fits(jax.eval_shape(partial(_init_state, make_recipe), key, rows, knobs), state)
+    _check_fits(jax.eval_shape(partial(init_state, make_recipe), key, rows, knobs), state)
     if state.control.memory:
         return state.replace(control=state.control.replace(stop=jnp.zeros((), bool)))
     # The controllers of a run that has ended remember nothing; this one's begin afresh.
@@ -194,9 +195,7 @@ def _init_memory(make_recipe: MakeRecipe, state: TrainState) -> tuple[Any, ...]:
     return tuple(controller.init(state) for controller in recipe.controllers)
 
 
-@partial(jax.jit, static_argnums=0)
-def _init_state(make_recipe: MakeRecipe, key: jax.Array, batch: Any, knobs: Any) -> TrainState:
-    return init_state(make_recipe, key, batch, knobs)
+_init_state = jit_to_run_once(init_state, static_argnums=0)
 
 
 def _check_parts(recipe: Any, knobs: Any, state: Any, step: Any, probes: Any) -> None:

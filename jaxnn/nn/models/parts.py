@@ -13,6 +13,7 @@ from jaxnn.nn.activations import Activation, activation
 from jaxnn.nn.dropout import Dropout
 from jaxnn.nn.initializers import Initializer, initializer_for, zeros
 from jaxnn.nn.norm import BatchNorm, GroupNorm, LayerNorm
+from jaxnn.nn.product import dot_general
 
 __all__ = ["Network", "Normalization"]
 
@@ -76,13 +77,19 @@ class Network(nn.Module, kw_only=True):
         """A dense layer with an activation behind it."""
         init = self.kernel_init or initializer_for(self.activation)
         return nn.Dense(
-            features, kernel_init=init, bias_init=self.bias_init, param_dtype=self.param_dtype
+            features,
+            kernel_init=init,
+            bias_init=self.bias_init,
+            param_dtype=self.param_dtype,
+            dot_general=dot_general,
         )(x)
 
     def logits(self, x: jax.Array, features: int) -> jax.Array:
         """The last layer, which is linear."""
         init = self.kernel_init or initializer_for("softmax")
-        return nn.Dense(features, kernel_init=init, param_dtype=self.param_dtype)(x)
+        return nn.Dense(
+            features, kernel_init=init, param_dtype=self.param_dtype, dot_general=dot_general
+        )(x)
 
 
 def check_rate(name: str, rate: Any) -> None:
