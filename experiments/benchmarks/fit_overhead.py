@@ -19,7 +19,7 @@ import jaxnn
 from experiments.benchmarks.ours import begin, recipe_of
 from experiments.benchmarks.tasks import Set, Start, Task
 from experiments.benchmarks.timing import Quartiles, alternate
-from jaxnn.train.program import start_epoch, train_chunk
+from jaxnn.train.chunk import start_epoch, train_chunk
 
 __all__ = ["Overhead", "fit_overhead"]
 

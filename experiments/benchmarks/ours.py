@@ -14,8 +14,8 @@ import jaxnn
 from experiments.benchmarks.tasks import RATE, Set, Start, Task, Trainer
 from jaxnn.data.batches import epoch_order, size, take
 from jaxnn.recipe import MakeRecipe
+from jaxnn.train.chunk import start_epoch, train_chunk
 from jaxnn.train.prepare import Prepared, prepare
-from jaxnn.train.program import start_epoch, train_chunk
 from jaxnn.train.transfer import copy
 
 __all__ = ["begin", "make", "recipe_of"]

@@ -11,7 +11,9 @@ one whose kernel has, so one more row of zeros comes cheaper.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import jax
 import jax.numpy as jnp
@@ -19,11 +21,31 @@ import jaxlib.version
 
 from jaxnn.nn.geometry import Geometry
 
-__all__ = ["by_backend", "by_patches", "of_inputs", "of_kernel", "outputs", "transposed"]
+__all__ = [
+    "by_backend",
+    "by_patches",
+    "of_inputs",
+    "of_kernel",
+    "outputs",
+    "transposed",
+    "without_loops",
+]
 
 # In 0.7.2 and in 0.12 the two take the same time.
 _EVADES = (0, 8) <= jaxlib.version.__version_info__ < (0, 12)
 _FEW = 16  # channels up to which YNNPACK leaves a convolution alone
+
+_loops = ContextVar("convolution_on_cpu._loops", default=True)
+
+
+@contextmanager
+def without_loops() -> Iterator[None]:
+    """What is lowered here has no loop over the batch: XLA's analysis counts a body once."""
+    token = _loops.set(False)
+    try:
+        yield
+    finally:
+        _loops.reset(token)
 
 
 def by_backend(x: jax.Array, w: jax.Array, geometry: Geometry) -> jax.Array:
@@ -104,7 +126,7 @@ def of_kernel(x: jax.Array, y: jax.Array, geometry: Geometry) -> jax.Array:
     if geometry.strides != (1, 1):
         return transposed(by_patches, "kernel")(x, y, geometry)
     examples, turns = x.shape[0], 2
-    if examples % turns:
+    if examples % turns or not _loops.get():
         return _of_kernel(x, y, geometry)
 
     def add(turn: int, total: jax.Array) -> jax.Array:

@@ -13,16 +13,11 @@ import numpy as np
 
 from jaxnn.data.batches import size, steps_in
 from jaxnn.data.streams import Stream
+from jaxnn.train.chunk import Tally, next_piece, start_epoch, start_tally
+from jaxnn.train.evaluation import evaluate_more
 from jaxnn.train.placement import Placement
 from jaxnn.train.pmapped import run_chunk, run_rows
-from jaxnn.train.program import (
-    Program,
-    Tally,
-    evaluate_more,
-    next_piece,
-    start_epoch,
-    start_tally,
-)
+from jaxnn.train.program import Program
 
 __all__ = ["Feed", "OnDevice", "Piece", "Streamed"]
 

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 from jaxnn.keys import Keys
 from jaxnn.metrics import Pair, Sums, as_pair, as_pairs, ratio, total
 from jaxnn.nn.axis import axis_name, device_index
-from jaxnn.recipe import Recipe, bind, objective_of
+from jaxnn.recipe import Recipe
+from jaxnn.train.objective import bind, objective_of
 from jaxnn.train.placement import split_parts
 from jaxnn.train.state import TrainState
 

@@ -13,11 +13,12 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from jaxnn.train.epoch_end import Measured, end_epoch
 from jaxnn.train.feed import Feed, Piece
 from jaxnn.train.history import EpochRecord
-from jaxnn.train.program import Measured, Program, end_epoch, has_stopped
+from jaxnn.train.program import Program
 from jaxnn.train.skipping import nonfinite_message
-from jaxnn.train.state import Skips, TrainState
+from jaxnn.train.state import Skips, TrainState, has_stopped
 from jaxnn.train.transfer import copy, fetch
 
 __all__ = ["Loop", "Pending"]

@@ -20,9 +20,10 @@ from jaxnn.arguments import check_positive_int
 from jaxnn.data.batches import size, with_weight
 from jaxnn.metrics import Sums
 from jaxnn.recipe import MakeRecipe, Recipe
+from jaxnn.train.chunk import Tally, chunk, single, train_chunk, train_rows
 from jaxnn.train.devices import place_on
 from jaxnn.train.placement import DATA, Placement
-from jaxnn.train.program import Program, Tally, chunk, single, train_chunk, train_rows
+from jaxnn.train.program import Program
 from jaxnn.train.state import TrainState
 from jaxnn.train.step import train_step
 

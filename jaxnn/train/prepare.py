@@ -20,12 +20,14 @@ from jaxnn.data.streams import Stream
 from jaxnn.describe import describe
 from jaxnn.keys import as_key
 from jaxnn.recipe import MakeRecipe, Recipe, as_maker, build
+from jaxnn.train.chunk import start_epoch
 from jaxnn.train.compilation import jit_to_run_once
 from jaxnn.train.devices import Devices, Rules, device_names, place_on
+from jaxnn.train.epoch_end import end_epoch
 from jaxnn.train.feed import Feed, OnDevice, Streamed
 from jaxnn.train.layout import fingerprint
 from jaxnn.train.pmapped import run_chunk, run_rows
-from jaxnn.train.program import Program, Step, end_epoch, start_epoch
+from jaxnn.train.program import Program, Step
 from jaxnn.train.protocols import Probe
 from jaxnn.train.sources import (
     as_on_device,

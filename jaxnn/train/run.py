@@ -19,11 +19,11 @@ from jaxnn.data.validate import check_batch
 from jaxnn.describe import describe, differences
 from jaxnn.recipe import MakeRecipe, Recipe, as_maker, build
 from jaxnn.train.control import finish
+from jaxnn.train.evaluation import evaluate
 from jaxnn.train.folder import RunFolder
 from jaxnn.train.history import History
 from jaxnn.train.layout import from_layout
 from jaxnn.train.placement import Placement
-from jaxnn.train.program import evaluate
 from jaxnn.train.sources import check_labels, eval_rows
 from jaxnn.train.state import TrainState, init_state
 from jaxnn.train.step import predict_step

@@ -16,7 +16,8 @@ from jaxnn.data.streams import Stream, as_stream
 from jaxnn.data.validate import check_batch, check_batch_size, check_same_layout
 from jaxnn.losses import check_targets
 from jaxnn.nn.functional import takes_weight
-from jaxnn.recipe import MakeRecipe, build, inputs_of
+from jaxnn.recipe import MakeRecipe, build
+from jaxnn.train.objective import inputs_of
 from jaxnn.train.program import Program
 from jaxnn.train.state import TrainState
 from jaxnn.train.step import predict_step

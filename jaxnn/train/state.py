@@ -9,9 +9,10 @@ import jax.numpy as jnp
 from flax import struct
 
 from jaxnn.keys import as_key
-from jaxnn.recipe import MakeRecipe, Recipe, build, init_variables
+from jaxnn.recipe import MakeRecipe, Recipe, build
+from jaxnn.train.objective import init_variables
 
-__all__ = ["Control", "Skips", "TrainState", "fresh_control", "init_state"]
+__all__ = ["Control", "Skips", "TrainState", "fresh_control", "has_stopped", "init_state"]
 
 
 class Skips(struct.PyTreeNode):
@@ -105,3 +106,8 @@ def init_state(recipe: Recipe | MakeRecipe, key: Any, batch: Any, knobs: Any = N
     )
     memory = tuple(controller.init(state) for controller in built.controllers)
     return state.replace(control=state.control.replace(memory=memory))
+
+
+def has_stopped(state: Any) -> jax.Array:
+    """Whether a controller has ended the run; never, for a state of the user's own."""
+    return state.control.stop if isinstance(state, TrainState) else jnp.zeros((), bool)

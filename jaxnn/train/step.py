@@ -16,8 +16,9 @@ from jaxnn.keys import Keys, stream
 from jaxnn.metrics import Sums, as_pairs
 from jaxnn.nn.axis import device_index
 from jaxnn.optim import lookahead_params, takes_rate_scale
-from jaxnn.recipe import MakeRecipe, Recipe, bind, build, objective_of
+from jaxnn.recipe import MakeRecipe, Recipe, build
 from jaxnn.train.gradient import gradient
+from jaxnn.train.objective import bind, objective_of
 from jaxnn.train.protocols import StepTrace
 from jaxnn.train.skipping import skip_nonfinite
 from jaxnn.train.state import TrainState

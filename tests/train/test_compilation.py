@@ -13,7 +13,8 @@ import pytest
 
 import jaxnn
 from jaxnn.train import init_state, train_step
-from jaxnn.train.program import Program, start_epoch, train_chunk
+from jaxnn.train.chunk import start_epoch, train_chunk
+from jaxnn.train.program import Program
 
 COMPILED = []
 

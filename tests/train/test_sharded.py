@@ -13,9 +13,9 @@ from jax.sharding import PartitionSpec as P
 
 import jaxnn
 from jaxnn import optim
+from jaxnn.train.chunk import start_epoch, train_chunk
 from jaxnn.train.devices import place_on
 from jaxnn.train.prepare import prepare
-from jaxnn.train.program import start_epoch, train_chunk
 
 
 def test_eight_devices_are_one_with_adam_in_64_bits(x64):
