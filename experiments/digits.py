@@ -10,10 +10,11 @@ run's folder, and a page with its curves. Every setting is an option, such as
 
 It takes all devices there are. On two machines, the first of which is 10.0.0.1, run
 
-    python -m experiments.digits --coordinator 10.0.0.1:1234 --processes 2 --process 0
-    python -m experiments.digits --coordinator 10.0.0.1:1234 --processes 2 --process 1
+    python -m experiments.digits --distributed --coordinator 10.0.0.1:1234 --processes 2 --process 0
+    python -m experiments.digits --distributed --coordinator 10.0.0.1:1234 --processes 2 --process 1
 
-one on each: they train one network together, and the first writes it.
+one on each: they train one network together, and the first writes it. On a cluster that JAX
+knows, as Slurm's or a TPU pod, `--distributed` alone in every process says the same.
 
 Cost: 11 seconds on two CPU cores, import and compilation included; 4 with `--model mlp`.
 Expected: test accuracy 0.994 on average over seeds 0 to 9, 0.989 to 1.0 for a single one; with
@@ -137,8 +138,10 @@ class Config:
     """The folder of an earlier run with these settings, to go on from its last checkpoint."""
     devices: int | None = None
     """How many devices share each batch; None: all there are, of all processes."""
+    distributed: bool = False
+    """Train together with other processes: those of the cluster, or as the next three say."""
     coordinator: str | None = None
-    """HOST:PORT of the first of several processes, with --processes and --process."""
+    """HOST:PORT of the first process, a port that is free there."""
     processes: int | None = None
     """How many processes train together."""
     process: int | None = None
@@ -181,8 +184,10 @@ def one_scale(x: np.ndarray) -> jaxnn.data.Standardization:
 def main(config: Config) -> jaxnn.Run:
     """Train, evaluate on the test part, and say where the run is."""
     place = (config.coordinator, config.processes, config.process)
-    if any(part is not None for part in place):
+    if config.distributed:
         distributed.start(*place)
+    elif any(part is not None for part in place):
+        raise ValueError("coordinator, processes and process go with --distributed")
     if config.compilation_cache is not None:
         jaxnn.train.use_compilation_cache(config.compilation_cache)
     data = jaxnn.data.digits(key=config.seed, preprocess=one_scale)

@@ -33,7 +33,7 @@ def start(
       process: the number of this one, from 0.
 
     Raises:
-      ValueError: only some of the three, or a number outside its range.
+      ValueError: only some of the three, a number outside its range, or no cluster to ask.
     """
     given = (coordinator, processes, process)
     if any(value is None for value in given) and any(value is not None for value in given):
@@ -44,7 +44,15 @@ def start(
     if processes is not None and process is not None and not 0 <= process < processes:
         raise ValueError(f"process must be in [0, {processes}), got {process}")
     jax.config.update("jax_cpu_collectives_implementation", "gloo")  # CPUs have none by default
-    jax.distributed.initialize(coordinator, processes, process)
+    try:
+        jax.distributed.initialize(coordinator, processes, process)
+    except ValueError as error:
+        if coordinator is not None:
+            raise
+        raise ValueError(
+            "coordinator, processes and process must be given here, since JAX finds no cluster "
+            "to ask"
+        ) from error
 
 
 def is_first() -> bool:

@@ -67,7 +67,8 @@ def test_help_explains_every_option(tmp_path):
         (("--batch-size", "5000"), "batch_size must be at most the number of training examples"),
         (("--resume", "nowhere"), "resume must be the folder of a run, got nowhere"),
         (("--devices", "0"), "devices must be None, a number of devices"),
-        (("--processes", "2"), "coordinator, processes and process go together"),
+        (("--processes", "2"), "coordinator, processes and process go with --distributed"),
+        (("--distributed",), "JAX finds no cluster to ask"),
     ],
 )
 def test_bad_input_is_one_clear_line(tmp_path, options, message):
