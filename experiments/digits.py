@@ -194,8 +194,6 @@ def main(config: Config) -> jaxnn.Run:
     folder = config.folder
     if folder is None and config.resume is None:
         folder = Path("runs") / time.strftime(f"digits-%Y%m%d-%H%M%S-seed{config.seed}")
-    if mending := jaxnn.train.unused_accelerator():
-        print(f"note: {mending}", file=sys.stderr)
     page = jaxnn.report.Page()
     try:
         run = jaxnn.fit(

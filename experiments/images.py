@@ -136,8 +136,6 @@ def train(
     folder = config.out
     if folder is None and config.resume is None:
         folder = Path("runs") / time.strftime(f"{name}-%Y%m%d-%H%M%S-seed{config.seed}")
-    if mending := jaxnn.train.unused_accelerator():
-        print(f"note: {mending}", file=sys.stderr)
     batch_size = config.batch_size or min(64, len(data.train["y"]))
     steps = config.epochs * data.steps_per_epoch(batch_size)
     page = jaxnn.report.Page()

@@ -98,6 +98,10 @@ def fit(
     Returns:
       The run.
 
+    Warns:
+      RuntimeWarning: a GPU or TPU is attached, but JAX runs on the CPU; with the command that
+        mends it.
+
     Raises:
       ValueError, TypeError: naming the argument, its value, and what is allowed, before
         anything is compiled.

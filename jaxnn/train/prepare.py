@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import warnings
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -22,7 +23,7 @@ from jaxnn.keys import as_key
 from jaxnn.recipe import MakeRecipe, Recipe, as_maker, build
 from jaxnn.train.chunk import start_epoch
 from jaxnn.train.compilation import jit_to_run_once
-from jaxnn.train.devices import Devices, Rules, device_names, place_on
+from jaxnn.train.devices import Devices, Rules, device_names, place_on, unused_accelerator
 from jaxnn.train.epoch_end import end_epoch
 from jaxnn.train.feed import Feed, OnDevice, Streamed
 from jaxnn.train.layout import fingerprint
@@ -41,8 +42,6 @@ from jaxnn.train.sources import (
 from jaxnn.train.state import TrainState, fresh_control, init_state
 
 __all__ = ["Prepared", "prepare"]
-
-_EVAL_ROWS = 512  # of an evaluation batch, at least, where the user does not say
 
 
 @dataclass
@@ -78,6 +77,8 @@ def prepare(
     Raises:
       ValueError, TypeError: naming the argument, its value, and what is allowed.
     """
+    if mending := unused_accelerator():
+        warnings.warn(mending, RuntimeWarning, stacklevel=3)  # where `fit` was called
     key = as_key(key)
     train, val = (data.train, data.val) if isinstance(data, Data) else (data, None)
     # Of streamed data a first batch stands for the rest; what follows is checked as it comes.

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import jaxnn
-from jaxnn.train import unused_accelerator
+from jaxnn.train import prepare, unused_accelerator
 
 # A test run in the background hands its children a SIGINT that is ignored.
 AS_IN_A_TERMINAL = """
@@ -172,3 +172,12 @@ def test_an_idle_accelerator_is_named_with_the_line_that_mends_it(tmp_path):
     assert 'pip install -U "jax[cuda13]"' in unused_accelerator(tmp_path)
     (tmp_path / "nvidia0").rename(tmp_path / "accel0")
     assert 'pip install -U "jax[tpu]"' in unused_accelerator(tmp_path)
+
+
+def test_a_run_beside_an_idle_accelerator_says_so(monkeypatch):
+    monkeypatch.setattr(prepare, "unused_accelerator", lambda: "a TPU is there: pip install it")
+    recipe = jaxnn.Recipe(jaxnn.nn.MLP((1,)), jaxnn.losses.squared_error, jaxnn.optim.sgd(0.1))
+    data = {"x": np.ones((4, 1), np.float32), "y": np.ones((4, 1), np.float32)}
+    with pytest.warns(RuntimeWarning, match="a TPU is there") as caught:
+        jaxnn.fit(recipe, data, epochs=1, batch_size=4, key=0)
+    assert caught[0].filename == __file__
