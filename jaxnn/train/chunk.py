@@ -7,6 +7,7 @@ take a static `Program`, so a second run of the same recipe finds them compiled.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -94,18 +95,48 @@ def chunk(
     count: jax.Array,
 ) -> tuple[Any, Tally]:
     """Steps `start` to `start + count` of an epoch; none once the run has stopped."""
+    end, ahead = start + count, program.steps_ahead(data)
+    if ahead == 1:
+        batch_of = partial(program.take, data, order)
+        _, state, tally = _steps(program, batch_of, end, (start, state, tally))
+        return state, tally
+    rows = ahead * program.batch_size
+    order = jnp.pad(order, (0, -order.shape[0] % rows))
 
-    def body(carry: tuple[jax.Array, Any, Tally]) -> tuple[jax.Array, Any, Tally]:
-        index, state, tally = carry
-        batch = program.take(data, order, index)
-        return index + 1, *_tallied_step(program, state, tally, batch, index)
+    def window(carry: _Carry) -> _Carry:
+        number = carry[0] // ahead
+        block = take(data, order, number, rows)  # with the weights of its padding
 
-    def going(carry: tuple[jax.Array, Any, Tally]) -> jax.Array:
-        index, state, _ = carry
-        return (index < start + count) & ~has_stopped(state)
+        def batch_of(index: jax.Array) -> Any:
+            first = (index - number * ahead) * program.batch_size
+            return jax.tree.map(
+                lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, first, program.batch_size), block
+            )
 
-    _, state, tally = jax.lax.while_loop(going, body, (start, state, tally))
+        return _steps(program, batch_of, jnp.minimum(end, (number + 1) * ahead), carry)
+
+    _, state, tally = jax.lax.while_loop(partial(_going, end), window, (start, state, tally))
     return state, tally
+
+
+_Carry = tuple[jax.Array, Any, Tally]  # the next step's index, the state, what was measured
+
+
+def _steps(
+    program: Program, batch_of: Callable[[jax.Array], Any], end: jax.Array, carry: _Carry
+) -> _Carry:
+    """Steps up to `end`."""
+
+    def body(carry: _Carry) -> _Carry:
+        index, state, tally = carry
+        return index + 1, *_tallied_step(program, state, tally, batch_of(index), index)
+
+    return jax.lax.while_loop(partial(_going, end), body, carry)
+
+
+def _going(end: jax.Array, carry: _Carry) -> jax.Array:
+    index, state, _ = carry
+    return (index < end) & ~has_stopped(state)
 
 
 def single(

@@ -10,8 +10,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from jaxnn.data.batches import take, with_weight
+from jaxnn.data.batches import size, steps_in, take, with_weight
 from jaxnn.metrics import Sums, as_pairs
 from jaxnn.recipe import MakeRecipe
 from jaxnn.train.placement import Placement
@@ -21,6 +22,9 @@ from jaxnn.train.step import traced_step
 __all__ = ["Program", "Step"]
 
 Step = Callable[[Any, Any], tuple[Any, Mapping[str, Any]]]
+
+
+_AHEAD_BYTES = 2**21  # that fit into a cache
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,18 @@ class Program:
                 state, metrics = self.step(state, batch)
                 metrics, trace = as_pairs(metrics), None
         return self.hold(state), metrics, trace
+
+    def steps_ahead(self, data: Any) -> int:
+        """Steps whose rows are gathered at once.
+
+        XLA spreads even a small gather over the cores of a CPU, which wake for each one, and that
+        takes longer than the gather does. So there it is done for some steps together.
+        """
+        if self.placement is not None or jax.default_backend() != "cpu":
+            return 1
+        row_bytes = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(data))
+        step_bytes = row_bytes / size(data) * self.batch_size
+        return int(np.clip(_AHEAD_BYTES / step_bytes, 1, steps_in(size(data), self.batch_size)))
 
     def take(self, data: Any, order: jax.Array, index: jax.Array) -> Any:
         """A training batch: all of it, or of a device's own program its share."""
