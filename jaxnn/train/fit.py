@@ -75,7 +75,8 @@ def fit(
         is called with every epoch's record.
       folder: a new folder for settings, history and checkpoints; None: nothing is written.
       resume: the folder of this same run, to go on from its last checkpoint. The end
-        result is that of a run that never stopped, bit for bit.
+        result is that of a run that never stopped, bit for bit; on other devices, up to
+        rounding, and with other draws where one of the two was "pmap".
       checkpoint_every: epochs between checkpoints; None: whenever 30 seconds have passed.
         The last epoch is always kept.
       steps_per_call: steps of one compiled call; None: the whole epoch.

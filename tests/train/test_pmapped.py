@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import device_runs
 import flax.linen as nn
 import jax
@@ -27,6 +29,38 @@ def test_eight_devices_are_one_with_momentum_in_32_bits():
     one, eight = (device_runs.fit(of, devices) for devices in (1, "pmap"))
     assert eight.config["parallel"]["kind"] == "pmap"
     device_runs.assert_same_run(eight, one, 1e-6)
+
+
+@pytest.mark.parametrize(("normalization", "accumulate"), [("batch", 3), (None, 2)])
+def test_parts_of_a_batch_are_those_of_one_device(x64, normalization, accumulate):
+    """Each device has its share of every part, so the statistics of a part are of the same rows."""
+    of = device_runs.recipe(optim.adam(0.01), dropout_rate=None, normalization=normalization)
+    one, eight = (
+        device_runs.fit(of, devices, np.float64, epochs=2, accumulate=accumulate)
+        for devices in (1, "pmap")
+    )
+    device_runs.assert_same_run(eight, one, 1e-9)
+
+
+def test_streamed_data_is_data_on_one_device(x64):
+    """A few steps at a time, in parts; and batches of any size, in the order of their source."""
+    of = device_runs.recipe(optim.adam(0.01), dropout_rate=None)
+    there = device_runs.data(np.float64)
+    streamed = jaxnn.data.Data(jaxnn.data.stream(there.train), jaxnn.data.stream(there.val))
+    settings = {"epochs": 2, "batch_size": 30, "key": 1, "accumulate": 3, "eval_batch_size": 8}
+    one = jaxnn.fit(of, there, devices=1, **settings)
+    eight = jaxnn.fit(of, streamed, devices="pmap", steps_per_call=2, **settings)
+    device_runs.assert_same_run(eight, one, 1e-9)
+
+    cuts = itertools.pairwise([0, 30, 34, 41, 70])
+    parts = [jax.tree.map(lambda leaf, cut=cut: leaf[slice(*cut)], there.train) for cut in cuts]
+    own = jaxnn.data.Data(jaxnn.data.iterate(parts), there.val)
+    one, eight = (
+        jaxnn.fit(of, own, epochs=2, batch_size=30, key=1, devices=devices)
+        for devices in (1, "pmap")
+    )
+    assert eight.state.step == 8
+    device_runs.assert_same_run(eight, one, 1e-9)
 
 
 def test_without_its_index_every_device_draws_what_one_does(x64):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import device_runs
 import jax
 import numpy as np
 import pytest
+from processes import free_address, run_together
 
 import jaxnn
 from jaxnn import optim
@@ -50,34 +49,19 @@ print(json.dumps({
 """
 
 
-def free_port():
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        return server.getsockname()[1]
-
-
 @pytest.mark.slow
 def test_two_processes_are_one(tmp_path, x64):
-    folder, address = tmp_path / "run", f"127.0.0.1:{free_port()}"
+    folder, address = tmp_path / "run", free_address()
     path = f"{Path(device_runs.__file__).parent}:{Path(jaxnn.__file__).parents[1]}"
-    workers = [
-        subprocess.Popen(
-            [sys.executable, "-c", WORKER, address, str(process), str(folder)],
-            env={"PATH": "", "PYTHONPATH": path},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for process in range(2)
-    ]
-    try:
-        outputs = [worker.communicate(timeout=240) for worker in workers]
-    finally:
-        for worker in workers:
-            worker.kill()
-    for worker, (_, errors) in zip(workers, outputs, strict=True):
-        assert worker.returncode == 0, errors
-    first, second = (json.loads(output.splitlines()[-1]) for output, _ in outputs)
+    outputs = run_together(
+        [
+            [sys.executable, "-c", WORKER, address, str(process), str(folder)]
+            for process in range(2)
+        ],
+        env={"PATH": "", "PYTHONPATH": path},
+        folders=[tmp_path, tmp_path],
+    )
+    first, second = (json.loads(output.splitlines()[-1]) for output in outputs)
     assert (first.pop("shown"), second.pop("shown")) == (3, 0)  # the first alone shows and writes
     assert first == second
     assert first["processes"] == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections import Counter
 
@@ -37,6 +38,51 @@ def test_eight_devices_are_one_with_momentum_in_32_bits():
     np.testing.assert_allclose(eight.predict(val["x"]), one.predict(val["x"]), atol=3e-6)
     expected = one.evaluate(val, batch_size=5)
     assert eight.evaluate(val, batch_size=5) == pytest.approx(expected, abs=1e-6)
+
+
+def test_convolutions_over_eight_devices_are_those_of_one(x64):
+    """With statistics of images and of units, and dropout behind both."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(30, 6, 6, 1)), rng.integers(0, 3, 30).astype(np.int32)
+    parts = ({"x": x[rows], "y": y[rows]} for rows in (slice(0, 23), slice(23, None)))
+    data = jaxnn.data.Data(*parts)  # in batches of 10 the last has 3 rows, and no validation of 8
+    of = device_runs.recipe(optim.adam(0.01))
+    of = dataclasses.replace(
+        of,
+        model=jaxnn.nn.ConvNet(
+            3,
+            channels=(4, 3),
+            hidden=(5,),
+            normalization="batch",
+            conv_dropout_rate=0.2,
+            dropout_rate=0.3,
+        ),
+    )
+    one, eight = (
+        jaxnn.fit(of, data, epochs=2, batch_size=10, key=1, devices=devices)
+        for devices in (1, "sharded")
+    )
+    assert one.state.step == 6
+    assert one.state.params["Conv_0"]["kernel"].dtype == np.float64
+    assert len(jax.tree.leaves(one.state.model_state)) == 6  # mean and variance of three layers
+    device_runs.assert_same_run(eight, one, 1e-9)
+
+
+@pytest.mark.parametrize(("devices", "dropout_rate"), [("sharded", 0.3), ("pmap", None)])
+def test_fewer_rows_than_devices(x64, devices, dropout_rate):
+    """To train on, to validate on, and to predict: some devices have nothing but padding."""
+    of = device_runs.recipe(optim.adam(0.01), dropout_rate)
+    data = device_runs.data(np.float64)
+    data = dataclasses.replace(data, val=jax.tree.map(lambda leaf: leaf[:3], data.val))
+    one, eight = (
+        jaxnn.fit(of, data, epochs=1, batch_size=4, key=1, devices=of_run)
+        for of_run in (1, devices)
+    )
+    assert (one.state.step, one.config["eval_batch_size"]) == (18, 3)
+    device_runs.assert_same_run(eight, one, 1e-9)
+    np.testing.assert_allclose(
+        eight.predict(data.val["x"]), one.predict(data.val["x"]), rtol=0, atol=1e-8
+    )
 
 
 def test_parts_of_a_batch_and_streamed_data():
