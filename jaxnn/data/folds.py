@@ -11,9 +11,9 @@ import numpy as np
 from jaxnn.arguments import check_positive_int
 from jaxnn.data.datasets import Data, from_parts
 from jaxnn.data.preprocess import Method
-from jaxnn.data.split import class_numbers
+from jaxnn.data.split import class_numbers, random_order
 from jaxnn.data.validate import as_dense, check_batch
-from jaxnn.keys import as_key, stream
+from jaxnn.keys import as_key
 
 __all__ = ["k_fold", "k_folds"]
 
@@ -49,7 +49,7 @@ def k_fold(n: int, k: int, *, key: Any, labels: Any = None) -> list[tuple[np.nda
     smallest = np.bincount(class_of).min()
     if smallest < k:
         raise ValueError(f"k must be at most the size of the smallest class, {smallest}, got {k}")
-    order = np.asarray(jax.random.permutation(stream(as_key(key), "k_fold"), n))
+    order = np.asarray(random_order(as_key(key), "k_fold", n))
     # Dealt out class after class, like cards: neither a class nor the whole is off by over 1.
     fold_of = np.empty(n, int)
     fold_of[np.argsort(class_of[order], kind="stable")] = np.arange(n) % k

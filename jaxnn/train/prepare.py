@@ -22,7 +22,7 @@ from jaxnn.describe import describe
 from jaxnn.keys import as_key
 from jaxnn.recipe import MakeRecipe, Recipe, as_maker, build
 from jaxnn.train.chunk import start_epoch
-from jaxnn.train.compilation import jit_to_run_once
+from jaxnn.train.compilation import jit_quickly
 from jaxnn.train.devices import Devices, Rules, device_names, place_on, unused_accelerator
 from jaxnn.train.epoch_end import end_epoch
 from jaxnn.train.feed import Feed, OnDevice, Streamed
@@ -198,7 +198,7 @@ def _init_memory(make_recipe: MakeRecipe, state: TrainState) -> tuple[Any, ...]:
     return tuple(controller.init(state) for controller in recipe.controllers)
 
 
-_init_state = jit_to_run_once(init_state, static_argnums=0)
+_init_state = jit_quickly(init_state, static_argnums=0)
 
 
 def _check_parts(recipe: Any, knobs: Any, state: Any, step: Any, probes: Any) -> None:
