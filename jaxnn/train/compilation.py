@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from functools import cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import jax
 __all__ = ["jit_quickly", "use_compilation_cache"]
 
 
-def jit_quickly(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+class jit_quickly:  # a function, to those who use it
     """`jax.jit` that saves time in compiling, for a function that runs too seldom to repay it.
 
     On CPU it leaves out the optimizations of LLVM that take longest, and the result is the same
@@ -23,18 +23,24 @@ def jit_quickly(function: Callable[..., Any], **options: Any) -> Callable[..., A
     Args:
       function: what is compiled. It is not to be called where something else is being traced.
       **options: of `jax.jit`.
-
-    Returns:
-      The function.
     """
 
-    @cache  # which backend there is can be asked only when JAX may start
-    def jitted() -> Callable[..., Any]:
+    def __init__(self, function: Callable[..., Any], **options: Any) -> None:
+        self._function, self._options = function, options
+
+    @cached_property  # which backend there is can be asked only when JAX may start
+    def _jitted(self) -> Any:
         on_cpu = jax.default_backend() == "cpu"
         quickly = {"xla_backend_optimization_level": 1} if on_cpu else None
-        return jax.jit(function, compiler_options=quickly, **options)
+        return jax.jit(self._function, compiler_options=quickly, **self._options)
 
-    return lambda *args: jitted()(*args)
+    def __call__(self, *args: Any) -> Any:
+        """The function's value."""
+        return self._jitted(*args)
+
+    def eval_shape(self, *args: Any) -> Any:
+        """Its shapes, by a trace that a call finds again."""
+        return self._jitted.eval_shape(*args)
 
 
 def use_compilation_cache(folder: str | os.PathLike[str]) -> None:

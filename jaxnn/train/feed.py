@@ -199,8 +199,14 @@ def _padded(batch: Any, batch_size: int) -> Any:
 
 def _on_device(placement: Placement | None, data: Any) -> Any:
     if placement is None:
-        return jax.tree.map(jnp.asarray, data)
+        return jax.tree.map(_put, data)
     return placement.replicate(data)
+
+
+def _put(leaf: Any) -> jax.Array:
+    # JAX may use NumPy's memory on CPU, which the user may write to, so it gets a copy. What
+    # `jnp.asarray` does instead compiles a program for each shape.
+    return jax.device_put(leaf.copy()) if isinstance(leaf, np.ndarray) else jnp.asarray(leaf)
 
 
 def _ahead(chunks: Iterator[_Chunk], placement: Placement | None) -> Iterator[_Chunk]:

@@ -172,7 +172,7 @@ def _start(make_recipe: MakeRecipe, key: jax.Array, train: Any, knobs: Any, stat
     if state is None:
         return _init_state(make_recipe, key, rows, knobs)
     state = state.replace(key=key, knobs=knobs)
-    _check_fits(jax.eval_shape(partial(init_state, make_recipe), key, rows, knobs), state)
+    _check_fits(_init_state.eval_shape(make_recipe, key, rows, knobs), state)
     if state.control.memory:
         return state.replace(control=state.control.replace(stop=jnp.zeros((), bool)))
     # The controllers of a run that has ended remember nothing; this one's begin afresh.
@@ -235,7 +235,7 @@ def _knobs(recipe: Any, knobs: Any, state: Any) -> Any:
 def _trace(program: Program, state: Any, train: Any, val: Any, key: jax.Array) -> None:
     """Trace the whole program on shapes: what does not fit is said now, and not compiled."""
     zero = np.int32(0)
-    order, tally = jax.eval_shape(partial(start_epoch, program), state, train, key, zero)
+    order, tally = start_epoch.eval_shape(program, state, train, key, zero)
     of_chunk = jax.eval_shape(partial(run_chunk, program), state, tally, train, order, zero, zero)
     if program.unpadded and (ragged := size(train) % program.batch_size):
         rows = np.zeros(ragged, np.int32)
