@@ -198,15 +198,14 @@ def _padded(batch: Any, batch_size: int) -> Any:
 
 
 def _on_device(placement: Placement | None, data: Any) -> Any:
-    if placement is None:
-        return jax.tree.map(_put, data)
-    return placement.replicate(data)
+    # JAX may use NumPy's memory on CPU, which the user may write to, so it gets a copy.
+    copied = jax.tree.map(lambda leaf: leaf.copy() if isinstance(leaf, np.ndarray) else leaf, data)
+    return jax.tree.map(_put, copied) if placement is None else placement.replicate(copied)
 
 
 def _put(leaf: Any) -> jax.Array:
-    # JAX may use NumPy's memory on CPU, which the user may write to, so it gets a copy. What
-    # `jnp.asarray` does instead compiles a program for each shape.
-    return jax.device_put(leaf.copy()) if isinstance(leaf, np.ndarray) else jnp.asarray(leaf)
+    # `jnp.asarray` would compile a program for each shape of NumPy's.
+    return jax.device_put(leaf) if isinstance(leaf, np.ndarray) else jnp.asarray(leaf)
 
 
 def _ahead(chunks: Iterator[_Chunk], placement: Placement | None) -> Iterator[_Chunk]:

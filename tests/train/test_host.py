@@ -165,6 +165,37 @@ def test_debug_nans_finds_the_step_and_leaves_a_sound_run_alone(tiny, recipe):
             jaxnn.fit(broken, tiny, epochs=2, batch_size=32, key=0)
 
 
+def aligned(array):
+    """A copy at an address that JAX might use as it is."""
+    memory = np.empty(array.nbytes + 64, np.uint8)
+    start = -memory.ctypes.data % 64
+    copy = memory[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
+
+
+@pytest.mark.parametrize("devices", [1, "sharded", "pmap"])
+def test_data_that_change_while_a_run_goes_on_do_not_change_it(devices):
+    recipe = jaxnn.Recipe(
+        jaxnn.nn.MLP((2,)), jaxnn.losses.softmax_cross_entropy, jaxnn.optim.sgd(0.1)
+    )
+
+    def losses(spoil):
+        x = aligned(np.linspace(-1, 1, 64, dtype=np.float32).reshape(16, 4))
+        part = {"x": x, "y": np.arange(16) % 2}
+        seen = []
+        data = jaxnn.data.Data(train=part, val=part)
+        for epoch in jaxnn.train.epochs(
+            recipe, data, epochs=3, batch_size=8, key=0, devices=devices
+        ):
+            seen.append(epoch.record.values["val/loss"])
+            if spoil:
+                x[:] = np.nan
+        return seen
+
+    assert losses(spoil=True) == losses(spoil=False)
+
+
 def test_an_idle_accelerator_is_named_with_the_line_that_mends_it(tmp_path):
     assert not jax.config.jax_platforms, "this test is about a machine whose user chose nothing"
     assert unused_accelerator(tmp_path) is None
