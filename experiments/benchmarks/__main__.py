@@ -20,10 +20,21 @@ A second part times the whole of `jaxnn.fit`, with its record, its files and a l
 an epoch, against the bare compiled calls; a third one the start of the process to the end of
 the first epoch, against the shortest Flax script for the same network.
 
-Cost: two minutes on two cores for `--only CNN ResNet --peers flax pytorch`.
-Expected there, with JAX 0.10 and PyTorch 2.13, as ratios to the Flax loop and to PyTorch: the CNN
-4.4 and 1.1, eight members of it, each, 3.7 and 0.9, ResNet-20 1.7 and 0.7. A process that is
-unlucky with its memory trains ResNet-20 slower by a third.
+Cost: 21 minutes on two cores; one for `--only 64-32 --peers flax pytorch`.
+Expected there, with JAX 0.10, PyTorch 2.13 and Keras 3.15, as ratios:
+
+                                Flax loop  PyTorch  Keras  Keras, 16 steps
+    784-10                            1.7      2.8    2.5              1.5
+    64-32-32-10                       4.4       13    9.7              3.3
+    64-100-100-10, dropout            2.3      5.1    2.7              2.2
+    784-512-512-10, dropout           1.3      2.8    1.4              1.3
+    CNN                               4.8      1.1    5.3              5.2
+    CNN, each of eight members        3.7      0.9    4.0              3.9
+    ResNet-20                         1.8      0.7    2.2              2.3
+
+`fit` takes 1.04 and 1.00 of the bare calls' time, the first epoch of the digits START_CONV of the
+script's, 0.44 with a warm cache. A process that is unlucky with its memory trains ResNet-20 slower
+by a third, and whatever takes microseconds varies by a fifth from hour to hour.
 """
 
 from __future__ import annotations

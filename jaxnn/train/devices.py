@@ -10,7 +10,7 @@ from typing import Any, Literal
 import jax
 from jax.sharding import AxisType, PartitionSpec
 
-from jaxnn.train.placement import DATA, Placement
+from jaxnn.train.placement import DATA, Placement, axes_of
 
 __all__ = ["Devices", "Rules", "device_names", "place_on", "unused_accelerator"]
 
@@ -58,6 +58,12 @@ def place_on(
             )
         if jax.process_count() > 1:
             raise ValueError("devices='pmap' is for one process; several go with 'sharded'")
+    named = {axis for spec in (rules or {}).values() for axis in axes_of(spec)}
+    if idle := [axis for axis, n in shape.items() if n > 1 and axis not in named | {DATA}]:
+        raise ValueError(
+            "devices must have no axis that nothing is split over, or its devices would all do "
+            f"the same: rules split over {sorted(named)}, got {shape} with {idle}"
+        )
     mesh = jax.make_mesh(
         tuple(shape.values()),
         tuple(shape),

@@ -25,7 +25,7 @@ from jaxnn.train.state import TrainState
 from jaxnn.train.transfer import fetch
 from jaxnn.tree import path_name
 
-__all__ = ["DATA", "Placement", "bytes_per_device", "split_parts"]
+__all__ = ["DATA", "Placement", "axes_of", "bytes_per_device", "split_parts"]
 
 DATA = "data"  # the mesh axis that batches are split over
 
@@ -97,7 +97,7 @@ class Placement:
         return [
             path_name(path)
             for (path, leaf), spec in zip(flat, specs, strict=True)
-            if self._is_divided(_names(path)) and leaf.ndim and DATA not in _axes(spec)
+            if self._is_divided(_names(path)) and leaf.ndim and DATA not in axes_of(spec)
         ]
 
     def check(self, state: Any) -> None:
@@ -109,7 +109,7 @@ class Placement:
         params = state.params if isinstance(state, TrainState) else {}
         flat = [(path_name(p), leaf) for p, leaf in jax.tree_util.tree_leaves_with_path(params)]
         for pattern, spec in self.rules:
-            if strange := _axes(spec) - set(self.mesh.shape):
+            if strange := axes_of(spec) - set(self.mesh.shape):
                 raise ValueError(
                     f"rules must name axes of the mesh, {dict(self.mesh.shape)}, "
                     f"got {sorted(strange)} in {pattern!r}: {spec}"
@@ -262,7 +262,12 @@ def _names(path: Any) -> tuple[str, ...]:
     return tuple(path_name((entry,)) for entry in path)
 
 
-def _axes(spec: PartitionSpec) -> set[str]:
+def axes_of(spec: PartitionSpec) -> set[str]:
+    """The axes of the mesh that a spec names.
+
+    >>> sorted(axes_of(PartitionSpec(None, ("data", "model"))))
+    ['data', 'model']
+    """
     entries = (entry if isinstance(entry, tuple) else (entry,) for entry in spec)
     return {name for entry in entries for name in entry if name is not None}
 

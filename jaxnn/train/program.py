@@ -79,7 +79,8 @@ class Program:
             return 1
         row_bytes = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(data))
         step_bytes = row_bytes / size(data) * self.batch_size
-        return int(np.clip(_AHEAD_BYTES / step_bytes, 1, steps_in(size(data), self.batch_size)))
+        most = steps_in(size(data), self.batch_size)
+        return int(np.clip(_AHEAD_BYTES / max(step_bytes, 1), 1, most))
 
     def take(self, data: Any, order: jax.Array, index: jax.Array) -> Any:
         """A training batch: all of it, or of a device's own program its share."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import jax
 import numpy as np
 import pytest
 
 import jaxnn
+from jaxnn.train import program
 
 PROGRAM = """
 import hashlib, json, sys, jax, numpy as np, jaxnn
@@ -52,6 +54,31 @@ def test_chunk_lengths(tiny, recipe, same_bits, length):
     same_bits(whole.state, chunked.state)
     same_bits(whole.history.step_series("loss"), chunked.history.step_series("loss"))
     assert len(whole.history.step_series("loss")) == 70
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="elsewhere every step gathers its own")
+@pytest.mark.parametrize("steps_per_call", [None, 5])
+def test_rows_may_be_gathered_for_many_steps_at_once(
+    tiny, recipe, same_bits, monkeypatch, steps_per_call
+):
+    step_bytes = sum(leaf.nbytes for leaf in tiny.train.values()) / 70 * 3
+
+    def run(steps_ahead):
+        monkeypatch.setattr(program, "_AHEAD_BYTES", steps_ahead * step_bytes)
+        return jaxnn.fit(
+            replace(recipe),  # or what was compiled before would be found again
+            tiny,
+            epochs=2,
+            batch_size=3,  # 24 steps, the last of one row
+            key=1,
+            steps_per_call=steps_per_call,
+        )
+
+    each = run(1)
+    for steps_ahead in (7, 1000):
+        at_once = run(steps_ahead)
+        same_bits(each.state, at_once.state)
+        same_bits(each.history.step_series("loss"), at_once.history.step_series("loss"))
 
 
 def test_another_key_gives_other_bits(tiny, recipe):
