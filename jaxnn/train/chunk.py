@@ -17,7 +17,7 @@ import jax.numpy as jnp
 
 from jaxnn.data.batches import epoch_order, in_order, size, steps_in, take
 from jaxnn.metrics import Sums, result
-from jaxnn.train.compilation import jit_quickly
+from jaxnn.train.compilation import QuickJit
 from jaxnn.train.evaluation import added, results
 from jaxnn.train.program import Program
 from jaxnn.train.state import has_stopped
@@ -50,7 +50,7 @@ def _step(program: Program, state: Any, batch: Any) -> Any:
     return program.run_step(state, batch)
 
 
-@partial(jit_quickly, static_argnums=0)
+@partial(QuickJit, static_argnums=0)
 def start_epoch(
     program: Program, state: Any, data: Any, key: jax.Array, epoch: jax.Array
 ) -> tuple[jax.Array, Tally]:

@@ -10,10 +10,10 @@ from typing import Any
 
 import jax
 
-__all__ = ["jit_quickly", "use_compilation_cache"]
+__all__ = ["QuickJit", "use_compilation_cache"]
 
 
-class jit_quickly:  # a function, to those who use it
+class QuickJit:
     """`jax.jit` that saves time in compiling, for a function that runs too seldom to repay it.
 
     On CPU it leaves out the optimizations of LLVM that take longest, and the result is the same
@@ -21,18 +21,19 @@ class jit_quickly:  # a function, to those who use it
     third.
 
     Args:
-      function: what is compiled. It is not to be called where something else is being traced.
+      function: what is compiled. JAX lets no such program be part of another: what is being
+        traced calls `function` itself.
       **options: of `jax.jit`.
     """
 
     def __init__(self, function: Callable[..., Any], **options: Any) -> None:
-        self._function, self._options = function, options
+        self.function, self._options = function, options
 
     @cached_property  # which backend there is can be asked only when JAX may start
     def _jitted(self) -> Any:
         on_cpu = jax.default_backend() == "cpu"
         quickly = {"xla_backend_optimization_level": 1} if on_cpu else None
-        return jax.jit(self._function, compiler_options=quickly, **self._options)
+        return jax.jit(self.function, compiler_options=quickly, **self._options)
 
     def __call__(self, *args: Any) -> Any:
         """The function's value."""

@@ -51,7 +51,7 @@ def start(
             raise
         raise ValueError(
             "coordinator, processes and process must be given here, since JAX finds no cluster "
-            "to ask"
+            f"to ask: {error}"
         ) from error
 
 

@@ -39,7 +39,7 @@ class OnDevice:
     """
 
     def __init__(self, data: Any, placement: Placement | None = None) -> None:
-        self.data = _on_device(placement, data)
+        self.data = _on_device(placement, _own(data))
         self.examples = size(data)
 
     def epoch(
@@ -160,7 +160,7 @@ def _chunks(
             if group:
                 yield _joined(group, batch_size, steps if fill else len(group))
                 group = []
-            yield _Chunk(batch, 1, size(batch), steps, ragged=True)
+            yield _Chunk(_own(batch), 1, size(batch), steps, ragged=True)
             continue
         group.append(batch)
         if len(group) == steps:
@@ -197,10 +197,13 @@ def _padded(batch: Any, batch_size: int) -> Any:
     )
 
 
+def _own(data: Any) -> Any:
+    """NumPy arrays as copies: JAX uses their memory on CPU, and the user may write to it."""
+    return jax.tree.map(lambda leaf: leaf.copy() if isinstance(leaf, np.ndarray) else leaf, data)
+
+
 def _on_device(placement: Placement | None, data: Any) -> Any:
-    # JAX may use NumPy's memory on CPU, which the user may write to, so it gets a copy.
-    copied = jax.tree.map(lambda leaf: leaf.copy() if isinstance(leaf, np.ndarray) else leaf, data)
-    return jax.tree.map(_put, copied) if placement is None else placement.replicate(copied)
+    return jax.tree.map(_put, data) if placement is None else placement.replicate(data)
 
 
 def _put(leaf: Any) -> jax.Array:

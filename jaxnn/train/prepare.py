@@ -22,7 +22,7 @@ from jaxnn.describe import describe
 from jaxnn.keys import as_key
 from jaxnn.recipe import MakeRecipe, Recipe, as_maker, build
 from jaxnn.train.chunk import start_epoch
-from jaxnn.train.compilation import jit_quickly
+from jaxnn.train.compilation import QuickJit
 from jaxnn.train.devices import Devices, Rules, device_names, place_on, unused_accelerator
 from jaxnn.train.epoch_end import end_epoch
 from jaxnn.train.feed import Feed, OnDevice, Streamed
@@ -198,7 +198,7 @@ def _init_memory(make_recipe: MakeRecipe, state: TrainState) -> tuple[Any, ...]:
     return tuple(controller.init(state) for controller in recipe.controllers)
 
 
-_init_state = jit_quickly(init_state, static_argnums=0)
+_init_state = QuickJit(init_state, static_argnums=0)
 
 
 def _check_parts(recipe: Any, knobs: Any, state: Any, step: Any, probes: Any) -> None:
@@ -240,7 +240,7 @@ def _trace(program: Program, state: Any, train: Any, val: Any, key: jax.Array) -
     if program.unpadded and (ragged := size(train) % program.batch_size):
         rows = np.zeros(ragged, np.int32)
         jax.eval_shape(partial(run_rows, program), *of_chunk, train, rows, zero)
-    jax.eval_shape(partial(end_epoch, program), *of_chunk, val)
+    jax.eval_shape(partial(end_epoch, program), *of_chunk, val, None)
 
 
 def _versions() -> dict[str, str]:

@@ -62,6 +62,7 @@ def test_rows_may_be_gathered_for_many_steps_at_once(
     tiny, recipe, same_bits, monkeypatch, steps_per_call
 ):
     step_bytes = sum(leaf.nbytes for leaf in tiny.train.values()) / 70 * 3
+    asked = []
 
     def run(steps_ahead):
         monkeypatch.setattr(program, "_AHEAD_BYTES", steps_ahead * step_bytes)
@@ -74,11 +75,17 @@ def test_rows_may_be_gathered_for_many_steps_at_once(
             steps_per_call=steps_per_call,
         )
 
+    def noted(self, data, original=program.Program.steps_ahead):
+        asked.append(original(self, data))
+        return asked[-1]
+
+    monkeypatch.setattr(program.Program, "steps_ahead", noted)
     each = run(1)
     for steps_ahead in (7, 1000):
         at_once = run(steps_ahead)
         same_bits(each.state, at_once.state)
         same_bits(each.history.step_series("loss"), at_once.history.step_series("loss"))
+    assert set(asked) == {1, 7, 24}
 
 
 def test_another_key_gives_other_bits(tiny, recipe):

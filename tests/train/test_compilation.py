@@ -14,6 +14,7 @@ import pytest
 import jaxnn
 from jaxnn.train import init_state, train_step
 from jaxnn.train.chunk import start_epoch, train_chunk
+from jaxnn.train.compilation import QuickJit
 from jaxnn.train.program import Program
 
 COMPILED = []
@@ -44,6 +45,15 @@ def counting(limit):
         optimizer=jaxnn.optim.adam(knobs.get("lr", 1e-3)),
         regularizer=jaxnn.regularizers.l2(knobs.get("l2", 1e-4)),
     )
+
+
+def test_what_compiles_quickly_has_the_bits_of_what_compiles_long(tiny, same_bits):
+    recipe = counting(9)({})
+    quick = QuickJit(init_state, static_argnums=0)(recipe, jax.random.key(0), tiny.train)
+    thorough = jax.jit(
+        init_state, static_argnums=0, compiler_options={"xla_backend_optimization_level": 3}
+    )(recipe, jax.random.key(0), tiny.train)
+    same_bits(quick, thorough)
 
 
 def test_a_fit_traces_training_and_evaluation_once_each(tiny, compiled):
