@@ -98,9 +98,9 @@ class Keys(NamedTuple):
 
     root: jax.Array  # scalar typed key
     index: jax.Array  # scalar int32: the step in training, the batch in evaluation
-    part: jax.Array | None = None  # of a batch that is taken in several, which one
-    device: jax.Array | None = None  # of a program that runs once a device, which one
+    micro_batch: jax.Array | None = None  # its number, where a batch is accumulated from several
+    device: jax.Array | None = None  # its index, in a program that runs once per device
 
     def __call__(self, name: str) -> jax.Array:
-        below = (index for index in (self.part, self.device) if index is not None)
+        below = (index for index in (self.micro_batch, self.device) if index is not None)
         return stream(self.root, name, self.index, *below)

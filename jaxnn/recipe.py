@@ -24,7 +24,7 @@ from jaxnn.arguments import check_choice, check_positive_int
 from jaxnn.keys import Keys
 from jaxnn.losses import Loss
 from jaxnn.metrics import Metric, Pair, Sums
-from jaxnn.nn.functional import Model, as_functional
+from jaxnn.nn.adapters.functional import Model, as_functional
 from jaxnn.optim import ParameterAverage
 from jaxnn.regularizers import Regularizer
 
@@ -149,27 +149,27 @@ def _compute_dtype(dtype: Any) -> np.dtype:
 MakeRecipe = Callable[..., Recipe]
 """`knobs -> Recipe`: how a user declares what can vary. Called inside the trace.
 
-With a second parameter named `step` it is also told the number of steps done, so that any knob
+With a second parameter named `clock` it also receives the number of steps done, so that any knob
 can be scheduled: a dropout rate, a strength, a decay.
 """
 
 
-def build(recipe: Recipe | MakeRecipe, knobs: Any, step: jax.Array | np.integer) -> Recipe:
-    """The recipe for these knobs at this step.
+def build(recipe: Recipe | MakeRecipe, knobs: Any, clock: jax.Array | np.integer) -> Recipe:
+    """The recipe for these knobs at this point of the clock.
 
     Args:
       recipe: a recipe, or `make_recipe`.
       knobs: pytree of scalars, traced or not.
-      step: scalar int32, traced or not.
+      clock: scalar int32, the number of steps done; traced or not.
 
     Raises:
       TypeError: `make_recipe` returns something else.
 
     >>> import jaxnn
     >>> falls = jaxnn.optim.schedules.linear(0.5, 0.0, 100)
-    >>> def make_recipe(knobs, step):
+    >>> def make_recipe(knobs, clock):
     ...     return jaxnn.Recipe(
-    ...         model=jaxnn.nn.MLP((10,), dropout_rate=falls(step)),
+    ...         model=jaxnn.nn.MLP((10,), dropout_rate=falls(clock)),
     ...         loss=jaxnn.losses.softmax_cross_entropy,
     ...         optimizer=jaxnn.optim.sgd(knobs["lr"]),
     ...     )
@@ -177,7 +177,7 @@ def build(recipe: Recipe | MakeRecipe, knobs: Any, step: jax.Array | np.integer)
     0.25
     """
     maker = as_maker(recipe)
-    told = {"step": step} if "step" in inspect.signature(maker).parameters else {}
+    told = {"clock": clock} if "clock" in inspect.signature(maker).parameters else {}
     built = maker(knobs, **told)
     if not isinstance(built, Recipe):
         raise TypeError(f"make_recipe must return a Recipe, got {built!r}")

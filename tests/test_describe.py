@@ -81,7 +81,7 @@ DESCRIPTIONS = [
     (
         jaxnn.nn.LayerNorm(epsilon=1e-5),
         {
-            "jaxnn.nn.norm.LayerNorm": {
+            "jaxnn.nn.layers.norm.LayerNorm": {
                 "epsilon": 1e-5,
                 "use_bias": True,
                 "use_scale": True,
@@ -94,7 +94,7 @@ DESCRIPTIONS = [
         {
             "jaxnn.nn.models.mlp.LogisticRegression": {
                 "classes": 3,
-                "kernel_init": {"jaxnn.nn.initializers.constant": {"value": 0.1}},
+                "kernel_init": {"jaxnn.nn.initializers.basic.constant": {"value": 0.1}},
                 "param_dtype": "builtins.float",
             }
         },

@@ -59,7 +59,7 @@ def test_layers():
         check=False,
     )
     assert result.returncode == 0, result.stdout
-    assert "1 kept, 0 broken" in result.stdout
+    assert "3 kept, 0 broken" in result.stdout
 
 
 def test_every_module_is_in_a_layer():

@@ -19,7 +19,8 @@ import jaxnn
 from experiments.benchmarks.ours import begin, recipe_of
 from experiments.benchmarks.tasks import Set, Start, Task
 from experiments.benchmarks.timing import Quartiles, alternate
-from jaxnn.train.chunk import start_epoch, train_chunk
+from jaxnn.train.loop.chunk import train_chunk
+from jaxnn.train.loop.tally import start_tally
 
 __all__ = ["Overhead", "fit_overhead"]
 
@@ -74,9 +75,9 @@ class _Bare:
     def __init__(self, task: Task, data: Set, start: Start, epochs: int) -> None:
         prepared = begin(task, data, start)
         self._program, self._state = prepared.program, prepared.state
-        self._data = prepared.train.data
-        self._order, self._tally = start_epoch(
-            self._program, self._state, self._data, prepared.key, np.int32(0)
+        (self._chunk,) = prepared.train.chunks(prepared.key, 0, None)
+        self._tally = start_tally(
+            self._program, self._state, self._chunk.data, self._chunk.capacity
         )
         self._epochs, self._steps = epochs, np.int32(task.batches)
 
@@ -86,8 +87,8 @@ class _Bare:
                 self._program,
                 self._state,
                 self._tally,
-                self._data,
-                self._order,
+                self._chunk.data,
+                self._chunk.order,
                 np.int32(0),
                 self._steps,
             )

@@ -14,9 +14,11 @@ import jaxnn
 from experiments.benchmarks.tasks import RATE, Set, Start, Task, Trainer
 from jaxnn.data.batches import epoch_order, size, take
 from jaxnn.recipe import MakeRecipe
-from jaxnn.train.chunk import start_epoch, train_chunk
-from jaxnn.train.prepare import Prepared, prepare
-from jaxnn.train.transfer import copy
+from jaxnn.train.devices.transfer import copy
+from jaxnn.train.loop.chunk import train_chunk
+from jaxnn.train.loop.tally import start_tally
+from jaxnn.train.prepare.prepare import Prepared, prepare
+from jaxnn.train.prepare.setup import Setup
 
 __all__ = ["begin", "make", "recipe_of"]
 
@@ -50,8 +52,9 @@ def make(task: Task, data: Set, start: Start) -> Trainer:
 
 def begin(task: Task, data: Set, start: Start) -> Prepared:
     """A run that is ready for its first step."""
+    arrays = {"x": data.x, "y": data.y}
     prepared = prepare(
-        recipe_of(task), {"x": data.x, "y": data.y}, batch_size=task.batch, key=0, devices=1
+        Setup(recipe=recipe_of(task), data=arrays, batch_size=task.batch, key=0, devices=1)
     )
     weights = jax.tree.map(jnp.asarray, start.variables["params"])
     # `prepare` has compiled nothing, and no run is under way: the buffers are ours to give away.
@@ -66,21 +69,20 @@ class _One:
         prepared = begin(task, data, start)
         self.parameters = _count(prepared.state.params)
         self._task, self._program, self._state = task, prepared.program, prepared.state
-        self._data, self._key = prepared.train.data, prepared.key
+        self._source, self._key = prepared.train, prepared.key
         self._epoch = 0
 
     def __call__(self) -> float:
         losses = []
         for _ in range(self._task.epochs):
-            order, tally = start_epoch(
-                self._program, self._state, self._data, self._key, np.int32(self._epoch)
-            )
+            (chunk,) = self._source.chunks(self._key, self._epoch, None)
+            tally = start_tally(self._program, self._state, chunk.data, chunk.capacity)
             self._state, tally = train_chunk(
                 self._program,
                 self._state,
                 tally,
-                self._data,
-                order,
+                chunk.data,
+                chunk.order,
                 np.int32(0),
                 np.int32(self._task.batches),
             )

@@ -65,7 +65,7 @@ def main(config: Config) -> Result:
     state = jaxnn.train.init_state(recipe, config.seed, batch)
     w, b = [], []
     # All points are one batch, so that an epoch is a step.
-    for epoch in jaxnn.train.epochs(
+    for epoch in jaxnn.train.each_epoch(
         recipe,
         batch,
         state=state,

@@ -1,12 +1,12 @@
 """Data sets, preprocessing and splits, on the host."""
 
 from jaxnn.data import augment
-from jaxnn.data.components import PCA, fit_pca, pca, unpca
 from jaxnn.data.datasets import Data, digits, from_arrays, from_parts
 from jaxnn.data.files import from_csv, from_npz
 from jaxnn.data.folds import k_fold, k_folds
 from jaxnn.data.image_sets import cifar10, fashion_mnist, mnist
-from jaxnn.data.images import (
+from jaxnn.data.preprocess.components import PCA, fit_pca, pca, unpca
+from jaxnn.data.preprocess.images import (
     Centering,
     center,
     fit_channel_mean,
@@ -14,17 +14,15 @@ from jaxnn.data.images import (
     fit_mean_image,
     uncenter,
 )
-from jaxnn.data.preprocess import apply, invert
-from jaxnn.data.split import split_indices
-from jaxnn.data.standardization import (
+from jaxnn.data.preprocess.standardization import (
     Standardization,
     fit_standardize,
     standardize,
     unstandardize,
 )
-from jaxnn.data.states import load_state, save_state
-from jaxnn.data.streams import iterate, stream
-from jaxnn.data.whitening import (
+from jaxnn.data.preprocess.states import load_state, save_state
+from jaxnn.data.preprocess.table import apply, invert
+from jaxnn.data.preprocess.whitening import (
     ZCA,
     Whitening,
     fit_whiten,
@@ -34,6 +32,8 @@ from jaxnn.data.whitening import (
     whiten,
     zca,
 )
+from jaxnn.data.split import split_indices
+from jaxnn.data.streams import iterate, stream
 
 __all__ = [
     "PCA",

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from jaxnn.data.datasets import Data, from_arrays
-from jaxnn.data.npz import read_npz
-from jaxnn.data.preprocess import Method
-from jaxnn.data.tables import read_csv
+from jaxnn.data.preprocess.table import Method
+from jaxnn.data.readers.npz import read_npz
+from jaxnn.data.readers.tables import read_csv
 
 __all__ = ["from_csv", "from_npz"]
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxnn.arguments import check_positive_int
 from jaxnn.data.datasets import Data, from_parts
-from jaxnn.data.preprocess import Method
+from jaxnn.data.preprocess.table import Method
 from jaxnn.data.split import class_numbers, random_order
 from jaxnn.data.validate import as_dense, check_batch
 from jaxnn.keys import as_key

@@ -1,12 +1,40 @@
 """Layers, activations, initializers and models, as Flax Linen modules and pure functions."""
 
-from jaxnn.nn.activations import ACTIVATIONS, activation
-from jaxnn.nn.conv import Conv, conv
-from jaxnn.nn.dropconnect import DropConnect
-from jaxnn.nn.dropout import Dropout, dropout
-from jaxnn.nn.functional import Functional, Model, as_functional, from_nnx, takes_weight
-from jaxnn.nn.gates import gelu, gelu_tanh, glu, hard_silu, hard_swish, mish, silu, swish
-from jaxnn.nn.initializers import (
+from jaxnn.nn.activations.gates import (
+    gelu,
+    gelu_tanh,
+    glu,
+    hard_silu,
+    hard_swish,
+    mish,
+    silu,
+    swish,
+)
+from jaxnn.nn.activations.rectifiers import (
+    celu,
+    elu,
+    identity,
+    leaky_relu,
+    relu,
+    relu6,
+    selu,
+    softplus,
+)
+from jaxnn.nn.activations.sigmoids import (
+    hard_sigmoid,
+    hard_tanh,
+    log_sigmoid,
+    log_softmax,
+    sigmoid,
+    soft_sign,
+    softmax,
+    tanh,
+)
+from jaxnn.nn.activations.sparsemax import sparsemax
+from jaxnn.nn.activations.table import ACTIVATIONS, activation
+from jaxnn.nn.adapters.functional import Functional, Model, as_functional, from_nnx, takes_weight
+from jaxnn.nn.adapters.pretrained import LoadReport, load_pretrained
+from jaxnn.nn.initializers.basic import (
     Initializer,
     constant,
     glorot_normal,
@@ -22,25 +50,15 @@ from jaxnn.nn.initializers import (
     variance_scaling,
     zeros,
 )
-from jaxnn.nn.lsuv import layer_sequential_unit_variance
+from jaxnn.nn.initializers.lsuv import layer_sequential_unit_variance
+from jaxnn.nn.layers.conv import Conv, conv
+from jaxnn.nn.layers.dropconnect import DropConnect
+from jaxnn.nn.layers.dropout import Dropout, dropout
+from jaxnn.nn.layers.norm import BatchNorm, GroupNorm, LayerNorm
+from jaxnn.nn.layers.parametric import Maxout, PReLU
+from jaxnn.nn.layers.pooling import avg_pool, global_avg_pool, max_pool
+from jaxnn.nn.layers.stochastic_pool import StochasticPool, stochastic_pool, stochastic_pool_mean
 from jaxnn.nn.models import MLP, ConvNet, LogisticRegression, ResNet
-from jaxnn.nn.norm import BatchNorm, GroupNorm, LayerNorm
-from jaxnn.nn.parametric import Maxout, PReLU
-from jaxnn.nn.pooling import avg_pool, global_avg_pool, max_pool
-from jaxnn.nn.pretrained import LoadReport, load_pretrained
-from jaxnn.nn.rectifiers import celu, elu, identity, leaky_relu, relu, relu6, selu, softplus
-from jaxnn.nn.sigmoids import (
-    hard_sigmoid,
-    hard_tanh,
-    log_sigmoid,
-    log_softmax,
-    sigmoid,
-    soft_sign,
-    softmax,
-    tanh,
-)
-from jaxnn.nn.sparsemax import sparsemax
-from jaxnn.nn.stochastic_pool import StochasticPool, stochastic_pool, stochastic_pool_mean
 from jaxnn.nn.summary import Layer, Summary, summary
 
 __all__ = [

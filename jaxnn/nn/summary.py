@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxnn.keys import Keys
-from jaxnn.nn.functional import Model, as_functional
+from jaxnn.nn.adapters.functional import Model, as_functional
 from jaxnn.tree import path_name
 
 __all__ = ["Layer", "Summary", "summary"]

@@ -7,25 +7,26 @@ from typing import Any, NamedTuple
 
 from jaxnn.arguments import check_positive_int
 from jaxnn.recipe import MakeRecipe, Recipe
-from jaxnn.train.devices import Devices, Rules
-from jaxnn.train.history import EpochRecord
-from jaxnn.train.loop import Loop
-from jaxnn.train.prepare import Prepared, prepare
-from jaxnn.train.program import Step
-from jaxnn.train.protocols import Probe
-from jaxnn.train.transfer import copy
+from jaxnn.train.devices.choose import Devices, Rules
+from jaxnn.train.devices.transfer import copy
+from jaxnn.train.loop.loop import Loop
+from jaxnn.train.prepare.prepare import Prepared, prepare
+from jaxnn.train.prepare.setup import Setup
+from jaxnn.train.record.history import EpochRecord
+from jaxnn.train.step.own_state import Step, as_given
+from jaxnn.train.step.trace import Probe
 
-__all__ = ["Epoch", "epochs"]
+__all__ = ["Epoch", "each_epoch"]
 
 
 class Epoch(NamedTuple):
-    """What `epochs` yields."""
+    """What `each_epoch` yields."""
 
     record: EpochRecord
     state: Any  # at the end of the epoch; stays valid
 
 
-def epochs(
+def each_epoch(
     recipe: Recipe | MakeRecipe | None,
     data: Any,
     *,
@@ -65,36 +66,39 @@ def epochs(
     ...     optimizer=jaxnn.optim.adam(3e-3),
     ... )
     >>> data = jaxnn.data.digits(key=0)
-    >>> for epoch in jaxnn.train.epochs(recipe, data, epochs=50, batch_size=64, key=1):
+    >>> for epoch in jaxnn.train.each_epoch(recipe, data, epochs=50, batch_size=64, key=1):
     ...     if epoch.record.values["val/accuracy"] > 0.9:
     ...         break
-    >>> int(epoch.state.step) == epoch.record.step
+    >>> int(epoch.state.clock) == epoch.record.step
     True
     """
     total = check_positive_int("epochs", epochs)
     prepared = prepare(
-        recipe,
-        data,
-        batch_size=batch_size,
-        key=key,
-        knobs=knobs,
-        state=state,
-        step=step,
-        probes=tuple(probes),
-        accumulate=accumulate,
-        eval_batch_size=eval_batch_size,
-        devices=devices,
-        rules=rules,
-        zero1=zero1,
+        Setup(
+            recipe=recipe,
+            data=data,
+            batch_size=batch_size,
+            key=key,
+            knobs=knobs,
+            state=state,
+            step=step,
+            probes=tuple(probes),
+            accumulate=accumulate,
+            eval_batch_size=eval_batch_size,
+            devices=devices,
+            rules=rules,
+            zero1=zero1,
+        )
     )
     return _epochs(prepared, total)
 
 
 def _epochs(prepared: Prepared, total: int) -> Iterator[Epoch]:
-    loop = Loop(prepared.program, prepared.state, prepared.train, prepared.val, prepared.key)
+    program = prepared.program
+    loop = Loop(program, prepared.state, prepared.train, prepared.val, prepared.key)
     while loop.epoch < total:
         record = loop.collect(loop.launch())
-        yield Epoch(record, copy(loop.state))
+        yield Epoch(record, as_given(program.step, copy(loop.state)))
         if loop.failure is not None:
             raise FloatingPointError(loop.failure)
         if record.stopped:

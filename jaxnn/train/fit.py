@@ -1,4 +1,4 @@
-"""Training from the outside."""
+"""`fit`: check the arguments, run, tell the observers, save."""
 
 from __future__ import annotations
 
@@ -6,23 +6,27 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 from jaxnn.arguments import check_positive_int
 from jaxnn.recipe import MakeRecipe, Recipe, build
-from jaxnn.train.control import finish
-from jaxnn.train.devices import Devices, Rules
-from jaxnn.train.distributed import any_process, is_first, wait_for_all
-from jaxnn.train.folder import RunFolder, find_folder
-from jaxnn.train.history import EpochRecord, History
-from jaxnn.train.interrupt import Interrupt, deferred_interrupt
+from jaxnn.train.control.protocol import finish
+from jaxnn.train.devices.choose import Devices, Rules
+from jaxnn.train.devices.distributed import any_process, is_first, wait_for_all
+from jaxnn.train.devices.transfer import copy
 from jaxnn.train.keeper import Keeper
-from jaxnn.train.loop import Loop
-from jaxnn.train.prepare import prepare
-from jaxnn.train.program import Step
-from jaxnn.train.protocols import Observer, Probe, as_observer
+from jaxnn.train.loop.loop import Loop
+from jaxnn.train.observers import Observer, as_observer, chunk_listener
+from jaxnn.train.prepare.prepare import prepare
+from jaxnn.train.prepare.setup import Setup
+from jaxnn.train.record.folder import RunFolder, find_folder
+from jaxnn.train.record.history import EpochRecord, History
+from jaxnn.train.record.interrupt import Interrupt, deferred_interrupt
 from jaxnn.train.run import Run
-from jaxnn.train.state import TrainState
+from jaxnn.train.step.own_state import Step, as_given
+from jaxnn.train.step.state import TrainState
+from jaxnn.train.step.trace import Probe
 
 __all__ = ["fit"]
 
@@ -129,24 +133,26 @@ def fit(
     ):
         if value is not None:
             check_positive_int(name, value)
-    company = [as_observer(observer) for observer in observers]
-    if not is_first():  # of several processes one alone shows and writes
-        company = []
+    watching = [as_observer(observer) for observer in observers]
+    if not is_first():  # of several processes the first alone shows and writes
+        watching = []
     files = find_folder(folder, resume)
     prepared = prepare(
-        recipe,
-        data,
-        batch_size=batch_size,
-        key=key,
-        knobs=knobs,
-        state=state,
-        step=step,
-        probes=tuple(probes),
-        accumulate=accumulate,
-        eval_batch_size=eval_batch_size,
-        devices=devices,
-        rules=rules,
-        zero1=zero1,
+        Setup(
+            recipe=recipe,
+            data=data,
+            batch_size=batch_size,
+            key=key,
+            knobs=knobs,
+            state=state,
+            step=step,
+            probes=tuple(probes),
+            accumulate=accumulate,
+            eval_batch_size=eval_batch_size,
+            devices=devices,
+            rules=rules,
+            zero1=zero1,
+        )
     )
     config = {
         "epochs": total,
@@ -154,25 +160,29 @@ def fit(
         "steps_per_call": steps_per_call,
         "settings": _recordable(settings),
     }
-    program = prepared.program
-    run = Run(prepared.state, History(), config, None, program.make_recipe, program.placement)
-    done = 0
+    program, start, done = prepared.program, prepared.state, 0
+    given = partial(as_given, program.step)
+    run = Run(given(start), History(), config, None, program.make_recipe, program.placement)
     if files is not None:
         run.folder = files.path
-        done = _restore(files, run) if resume is not None else 0
+        if resume is not None:
+            start, done, run.history = _restored(files, start, config)
+            run.state = given(start)
     loop = Loop(
         program,
-        run.state,
+        start,
         prepared.train,
         prepared.val,
         prepared.key,
         epoch=done,
         step=run.history.epochs[-1].step if run.history.epochs else 0,
         steps_per_call=steps_per_call,
+        on_chunk=chunk_listener(watching),
     )
     keeper = Keeper(files, loop, checkpoint_every, done)
+    shows_state = any(getattr(observer, "reads_state", True) for observer in watching)
     with ExitStack() as stack, deferred_interrupt() as interrupt:
-        for observer in company:
+        for observer in watching:
             observer.on_start(run)
             stack.callback(observer.on_end, run)
         wait_for_all("jaxnn: before the folder is written")
@@ -180,14 +190,16 @@ def fit(
             files.begin(config, run.history)
             if state is not None and not done:
                 keeper.keep_last(0)  # a start that the arguments of a resumption do not give
-        for record in _records(loop, total, keeper, interrupt):
+        for record, present in _records(loop, total, keeper, interrupt, shows_state):
             run.history.epochs.append(record)
+            if present is not None:
+                run.state = given(present)
             if files is not None:
                 files.append(record)
-            for observer in company:
+            for observer in watching:
                 observer.on_epoch(record)
         keeper.keep_last(len(run.history.epochs))
-        run.state = _handed_back(run.make_recipe, loop.state)
+        run.state = given(_finished(program.make_recipe, loop.state))
         if loop.failure is not None:
             raise FloatingPointError(loop.failure)
         if files is not None:
@@ -198,23 +210,33 @@ def fit(
     return run
 
 
-def _records(loop: Loop, total: int, keeper: Keeper, interrupt: Interrupt) -> Iterator[EpochRecord]:
-    """The epochs up to `total`, the next one always launched before one is waited for."""
+def _records(
+    loop: Loop, total: int, keeper: Keeper, interrupt: Interrupt, shows_state: bool
+) -> Iterator[tuple[EpochRecord, TrainState | None]]:
+    """The epochs up to `total`, the next one always launched before one is waited for.
+
+    Beside each record stands a copy of the state at the end of its epoch, where somebody wants
+    it: the state itself is donated to the next epoch.
+    """
     pending = snapshot = None
+    due = False
     going = not loop.has_ended()  # as a resumed run may have
     while going or pending is not None:
         interrupt.pressed = any_process(interrupt.pressed)
         going = going and loop.epoch < total and not interrupt.pressed
         launched = loop.launch() if going else None
-        next_snapshot = keeper.snapshot() if going else None
+        next_due = going and keeper.is_due()
+        next_snapshot = copy(loop.state) if going and (next_due or shows_state) else None
         if pending is not None:
+            if not going:
+                loop.show_last_chunk()
             record = loop.collect(pending)
-            yield record
+            yield record, snapshot
             if record.stopped:
                 return  # the epoch just launched finds the run stopped, and changes nothing
-            if snapshot is not None:
+            if due:
                 keeper.keep(snapshot, record.epoch)
-        pending, snapshot = launched, next_snapshot
+        pending, snapshot, due = launched, next_snapshot, next_due
 
 
 def _recordable(settings: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -224,23 +246,21 @@ def _recordable(settings: Mapping[str, Any] | None) -> dict[str, Any] | None:
         raise TypeError(f"settings must be what json can write, got {settings!r}") from error
 
 
-def _handed_back(make_recipe: MakeRecipe | None, state: Any) -> Any:
-    if make_recipe is None or not isinstance(state, TrainState):
+def _finished(make_recipe: MakeRecipe | None, state: TrainState) -> TrainState:
+    """The state that the run hands back: each controller puts in place what it kept."""
+    if make_recipe is None:
         return state
-    return finish(build(make_recipe, state.knobs, state.step), state)
+    return finish(build(make_recipe, state.knobs, state.clock), state)
 
 
-def _restore(files: RunFolder, run: Run) -> int:
-    """Put the run where its folder left it; the epochs done."""
-    files.require_same_run(run.config)
-    kept = files.restore_checkpoint(run.state)
-    done = 0
-    if kept is not None:
-        run.state, done = kept
-    if done > run.config["epochs"]:
+def _restored(
+    files: RunFolder, start: TrainState, config: dict[str, Any]
+) -> tuple[TrainState, int, History]:
+    """The state that a folder kept last, its epochs, and the history up to there."""
+    files.require_same_run(config)
+    state, done = files.restore_checkpoint(start) or (start, 0)
+    if done > config["epochs"]:
         raise ValueError(
-            f"epochs must be at least the {done} that {files.path} has done, "
-            f"got {run.config['epochs']}"
+            f"epochs must be at least the {done} that {files.path} has done, got {config['epochs']}"
         )
-    run.history = files.history(until=done)
-    return done
+    return state, done, files.history(until=done)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from jaxnn.train.distributed import any_process
-from jaxnn.train.folder import RunFolder
-from jaxnn.train.loop import Loop
-from jaxnn.train.transfer import copy
+from jaxnn.train.devices.distributed import any_process
+from jaxnn.train.loop.loop import Loop
+from jaxnn.train.record.folder import RunFolder
 
 __all__ = ["Keeper"]
 
@@ -23,15 +22,15 @@ class Keeper:
         self._kept = done or None  # the epoch that the folder holds already
         self._last = time.monotonic()
 
-    def snapshot(self) -> Any:
-        """A copy of the state just launched where it is due, else None."""
+    def is_due(self) -> bool:
+        """Whether the state just launched is worth a checkpoint."""
         if self._files is None:
-            return None
+            return False
         if self._every is not None:
             due = self._loop.epoch % self._every == 0
         else:
             due = time.monotonic() - self._last > _SECONDS
-        return copy(self._loop.state) if any_process(due) else None
+        return any_process(due)
 
     def keep(self, state: Any, epoch: int) -> None:
         """Write a snapshot."""

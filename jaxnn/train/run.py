@@ -18,16 +18,16 @@ from jaxnn.data.batches import in_order, size, steps_in, take
 from jaxnn.data.validate import check_batch
 from jaxnn.describe import describe, differences
 from jaxnn.recipe import MakeRecipe, Recipe, as_maker, build
-from jaxnn.train.control import finish
-from jaxnn.train.evaluation import evaluate
-from jaxnn.train.folder import RunFolder
-from jaxnn.train.history import History
-from jaxnn.train.layout import from_layout
-from jaxnn.train.placement import Placement
-from jaxnn.train.sources import check_labels, eval_rows
-from jaxnn.train.state import TrainState, init_state
-from jaxnn.train.step import predict_step
-from jaxnn.train.transfer import fetch
+from jaxnn.train.control.protocol import finish
+from jaxnn.train.devices.placement import Placement
+from jaxnn.train.devices.transfer import fetch
+from jaxnn.train.loop.evaluation import evaluate
+from jaxnn.train.prepare.check_data import check_labels, eval_rows
+from jaxnn.train.record.folder import RunFolder
+from jaxnn.train.record.history import History
+from jaxnn.train.record.layout import from_layout
+from jaxnn.train.step.state import TrainState, init_state
+from jaxnn.train.step.step import predict_step
 
 __all__ = ["Run", "load"]
 
@@ -160,7 +160,7 @@ def _finished_state(make_recipe: MakeRecipe, knobs: Any, batch: Any) -> TrainSta
     """The state of a run that has ended, for its structure alone."""
     knobs = jax.tree.map(lambda knob: jnp.asarray(knob, float), knobs)
     state = init_state(make_recipe, 0, batch, knobs)
-    return finish(build(make_recipe, knobs, state.step), state)
+    return finish(build(make_recipe, knobs, state.clock), state)
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxnn.data.originals import ImageSet, Original
+from jaxnn.data.readers.originals import ImageSet, Original
 
 IDX_FILES = (
     "train-images-idx3-ubyte",

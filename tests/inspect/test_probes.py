@@ -11,7 +11,7 @@ import pytest
 import jaxnn
 from jaxnn.inspect import GradientNorm
 from jaxnn.train import StepTrace, init_state
-from jaxnn.train.step import traced_step
+from jaxnn.train.step.step import traced_step
 
 
 def gradient_norm_by_hand(traces):

@@ -9,7 +9,7 @@ import numpy as np
 from flax import nnx
 
 from jaxnn.nn import MLP
-from jaxnn.nn.functional import Functional, from_nnx
+from jaxnn.nn.adapters.functional import Functional, from_nnx
 from jaxnn.nn.summary import Layer, summary
 
 

@@ -13,7 +13,7 @@ from flax import nnx
 import jaxnn
 from jaxnn.describe import describe
 from jaxnn.nn import dropout
-from jaxnn.nn.functional import Functional, from_nnx
+from jaxnn.nn.adapters.functional import Functional, from_nnx
 from jaxnn.train import init_state, load, train_step
 
 

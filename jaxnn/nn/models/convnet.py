@@ -9,10 +9,10 @@ import flax.linen as nn
 import jax
 
 from jaxnn.arguments import check_choice, check_positive_int
-from jaxnn.nn.conv import Conv, Window, window_pair
-from jaxnn.nn.initializers import initializer_for
+from jaxnn.nn.initializers.basic import initializer_for
+from jaxnn.nn.layers.conv import Conv, Window, window_pair
+from jaxnn.nn.layers.pooling import avg_pool, max_pool
 from jaxnn.nn.models.parts import Network, check_rate, check_widths
-from jaxnn.nn.pooling import avg_pool, max_pool
 
 __all__ = ["ConvNet"]
 

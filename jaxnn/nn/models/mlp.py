@@ -10,9 +10,9 @@ import flax.linen as nn
 import jax
 
 from jaxnn.arguments import check_positive_int
-from jaxnn.nn.initializers import Initializer, initializer_for
+from jaxnn.nn.initializers.basic import Initializer, initializer_for
+from jaxnn.nn.layers.product import dot_general
 from jaxnn.nn.models.parts import Network, check_rate, check_widths
-from jaxnn.nn.product import dot_general
 
 __all__ = ["MLP", "LogisticRegression"]
 

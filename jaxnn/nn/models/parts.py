@@ -9,11 +9,11 @@ import flax.linen as nn
 import jax
 
 from jaxnn.arguments import check_choice, check_knob, check_positive_int
-from jaxnn.nn.activations import Activation, activation
-from jaxnn.nn.dropout import Dropout
-from jaxnn.nn.initializers import Initializer, initializer_for, zeros
-from jaxnn.nn.norm import BatchNorm, GroupNorm, LayerNorm
-from jaxnn.nn.product import dot_general
+from jaxnn.nn.activations.table import Activation, activation
+from jaxnn.nn.initializers.basic import Initializer, initializer_for, zeros
+from jaxnn.nn.layers.dropout import Dropout
+from jaxnn.nn.layers.norm import BatchNorm, GroupNorm, LayerNorm
+from jaxnn.nn.layers.product import dot_general
 
 __all__ = ["Network", "Normalization"]
 

@@ -9,11 +9,11 @@ import jax
 import jax.numpy as jnp
 
 from jaxnn.arguments import check_positive_int
-from jaxnn.nn.activations import activation
-from jaxnn.nn.conv import Conv, Padding
-from jaxnn.nn.initializers import initializer_for
+from jaxnn.nn.activations.table import activation
+from jaxnn.nn.initializers.basic import initializer_for
+from jaxnn.nn.layers.conv import Conv, Padding
+from jaxnn.nn.layers.pooling import global_avg_pool, max_pool
 from jaxnn.nn.models.parts import Network, Normalization
-from jaxnn.nn.pooling import global_avg_pool, max_pool
 
 __all__ = ["ResNet"]
 

@@ -1,0 +1,1 @@
+"""Preprocessing as fit, apply and invert, with a state that can be saved."""

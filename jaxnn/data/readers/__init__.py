@@ -1,0 +1,1 @@
+"""Files and downloads, read without trusting what they claim."""

@@ -1,0 +1,1 @@
+"""Activations by name, as pure functions, and the two that have parameters."""

@@ -1,0 +1,1 @@
+"""Initial weights, and which activation wants which."""

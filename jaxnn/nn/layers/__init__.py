@@ -1,0 +1,1 @@
+"""Layers as Linen modules and pure functions."""

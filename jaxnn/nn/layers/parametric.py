@@ -1,0 +1,120 @@
+"""Activations with parameters of their own, as Linen modules: PReLU and maxout."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+
+from jaxnn.arguments import check_knob, check_positive_int
+from jaxnn.nn.activations.rectifiers import leaky_relu
+from jaxnn.nn.initializers.basic import constant, lecun_normal, zeros
+from jaxnn.nn.initializers.fans import Initializer
+
+__all__ = ["Maxout", "PReLU"]
+
+
+class PReLU(nn.Module):
+    r"""Leaky ReLU whose slope is learned.
+
+    $$f(x) = \begin{cases} x & x > 0 \\ a x & x \le 0 \end{cases}$$
+
+    The piecewise form: lecture S's $\max(ax, x)$ is the same up to $a = 1$, beyond which it
+    would bend the positive side instead. The slope is the parameter `negative_slope`, as in
+    `flax.linen.PReLU`, which starts at 0.01. It has fewer than two axes, so `weights_only`
+    masks leave it out of weight decay, as the paper asks.
+
+    Attributes:
+      negative_slope_init: a at the start, any finite number; a float or a traced scalar.
+      per_channel: whether each entry of the last axis has a slope of its own.
+      param_dtype: of the slope. `float` is float32, and float64 where x64 is on.
+
+    Inputs of any shape give outputs of the same shape and dtype. As the activation of a whole
+    model, one instance is one shared slope.
+
+    Raises:
+      ValueError: a concrete `negative_slope_init` that is not finite.
+
+    >>> import jax.numpy as jnp
+    >>> layer = PReLU()
+    >>> variables = layer.init(jax.random.key(0), jnp.ones(3))
+    >>> variables["params"]
+    {'negative_slope': Array(0.25, dtype=float32)}
+    >>> layer.apply(variables, jnp.array([-1.0, 0.0, 2.0]))
+    Array([-0.25,  0.  ,  2.  ], dtype=float32)
+
+    Source: He et al. 2015; lecture S.
+    """
+
+    negative_slope_init: float | jax.Array = 0.25
+    per_channel: bool = False
+    param_dtype: Any = float
+
+    def __post_init__(self) -> None:
+        check_knob("negative_slope_init", self.negative_slope_init)
+        super().__post_init__()
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        shape = x.shape[-1:] if self.per_channel else ()
+        start = constant(self.negative_slope_init)
+        slope = self.param("negative_slope", start, shape, self.param_dtype)
+        if self.per_channel:
+            slope = slope.reshape((1,) * (x.ndim - 1) + shape)
+        return leaky_relu(x, slope)
+
+
+class Maxout(nn.Module):
+    r"""Dense layer without an activation behind it: each unit is the largest of k linear maps.
+
+    $$f_i(x) = \max_{j \le k}\; w_{ij}^\top x + b_{ij}$$
+
+    It generalizes ReLU and leaky ReLU (k = 2), neither saturates nor falls silent, and has k
+    times the parameters of a dense layer.
+
+    Attributes:
+      features: units, the outputs' last axis.
+      pieces: k, linear maps of a unit.
+      kernel_init: `(key, shape, dtype) -> array`, for the kernel (inputs, features · k), whose
+        fan-in is that of one map. None: `lecun_normal()`, which for k = 2 keeps the mean square
+        from layer to layer, since the larger of two standard normals has mean square 1.
+      bias_init: for the biases (features · k,). None: zeros.
+      param_dtype: of the parameters. `float` is float32, and float64 where x64 is on.
+
+    Inputs of shape (…, inputs) give outputs of shape (…, features).
+
+    Raises:
+      ValueError: `features` or `pieces` that is not a positive integer.
+
+    >>> import jax.numpy as jnp
+    >>> layer = Maxout(10, pieces=3)
+    >>> variables = layer.init(jax.random.key(0), jnp.ones((1, 4)))
+    >>> variables["params"]["Dense_0"]["kernel"].shape
+    (4, 30)
+    >>> layer.apply(variables, jnp.ones((5, 4))).shape
+    (5, 10)
+
+    Source: Goodfellow et al. 2013; lecture S.
+    """
+
+    features: int
+    pieces: int = 2
+    kernel_init: Initializer | None = None
+    bias_init: Initializer | None = None
+    param_dtype: Any = float
+
+    def __post_init__(self) -> None:
+        check_positive_int("features", self.features)
+        check_positive_int("pieces", self.pieces)
+        super().__post_init__()
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        maps = nn.Dense(
+            self.features * self.pieces,
+            kernel_init=self.kernel_init or lecun_normal(),
+            bias_init=self.bias_init or zeros(),
+            param_dtype=self.param_dtype,
+        )(x)
+        return maps.reshape(*x.shape[:-1], self.features, self.pieces).max(axis=-1)

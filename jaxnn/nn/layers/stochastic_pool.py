@@ -1,0 +1,142 @@
+"""Stochastic pooling: of each window one entry, drawn in proportion to its size."""
+
+from __future__ import annotations
+
+from functools import reduce
+from itertools import accumulate, pairwise
+from operator import add
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxnn.keys import as_key
+from jaxnn.nn.layers.conv import Padding, Window, padding_pairs, window_pair
+from jaxnn.nn.layers.draws import uniform_bits
+
+__all__ = ["StochasticPool", "stochastic_pool", "stochastic_pool_mean"]
+
+
+def stochastic_pool(
+    key: Any, x: jax.Array, window_shape: Window, strides: Window = 1, padding: Padding = "VALID"
+) -> jax.Array:
+    r"""Of each window and channel one entry, drawn with probability in proportion to it.
+
+    $$p_i = \frac{a_i}{\sum_j a_j}, \qquad y = a_l, \quad l \sim (p_1, \dots, p_k)$$
+
+    with a the activations behind a ReLU: entries below 0 count as 0 and are never drawn. The
+    gradient goes to the entry that was drawn, and a window without a positive entry gives 0.
+
+    Args:
+      key: a key, see `jaxnn.keys.as_key`.
+      x: (n, h, w, channels), floating.
+      window_shape: of the window, a number for both axes or a pair.
+      strides: step of the window. 1, as in `max_pool`; the paper's are 2, of windows of 3.
+      padding: see `jaxnn.nn.conv`. The padding, being 0, is never drawn.
+
+    Returns:
+      (n, h', w', channels) of `x`'s dtype. A window with a NaN or ∞ gives NaN.
+
+    Raises:
+      ValueError: a shape, window or padding that does not fit; `x` not floating.
+
+    >>> x = jnp.array([[1.0, 0.0], [0.0, 3.0]]).reshape(1, 2, 2, 1)
+    >>> [float(stochastic_pool(key, x, 2)[0, 0, 0, 0]) for key in range(8)]
+    [3.0, 3.0, 3.0, 1.0, 3.0, 3.0, 3.0, 3.0]
+
+    Source: Zeiler and Fergus 2013; lecture L.
+    """
+    entries = _entries(x, window_shape, strides, padding)
+    sizes = [_size(jax.lax.stop_gradient(entry)) for entry in entries]
+    # Each entry has an interval as long as it is, and a point of the whole picks one of them.
+    bounds = [jnp.zeros_like(sizes[0]), *accumulate(sizes, add)]
+    total = bounds[-1]
+    bits = uniform_bits(as_key(key), total.shape)
+    point = (bits >> 8).astype(total.dtype) * 2.0**-24 * total
+    y = jnp.zeros_like(entries[0])
+    for entry, (start, end) in zip(entries, pairwise(bounds), strict=True):
+        y = jnp.where((start <= point) & (point < end), entry, y)
+    return jnp.where(jnp.isfinite(total), y, jnp.nan)
+
+
+def stochastic_pool_mean(
+    x: jax.Array, window_shape: Window, strides: Window = 1, padding: Padding = "VALID"
+) -> jax.Array:
+    r"""What `stochastic_pool` draws on average, for evaluation: $y = \sum_i p_i a_i$.
+
+    Args:
+      x: (n, h, w, channels), floating.
+      window_shape: of the window, a number for both axes or a pair.
+      strides: step of the window, 1 as in `max_pool`.
+      padding: see `jaxnn.nn.conv`.
+
+    Returns:
+      (n, h', w', channels) of `x`'s dtype.
+
+    Raises:
+      ValueError: a shape, window or padding that does not fit; `x` not floating.
+
+    >>> x = jnp.array([[1.0, 0.0], [0.0, 3.0]]).reshape(1, 2, 2, 1)
+    >>> stochastic_pool_mean(x, 2)[0, 0, 0]  # 1/4 · 1 + 3/4 · 3
+    Array([2.5], dtype=float32)
+
+    Source: Zeiler and Fergus 2013; lecture L.
+    """
+    sizes = [_size(entry) for entry in _entries(x, window_shape, strides, padding)]
+    total = reduce(add, sizes)
+    # The quotient first: the square of a size might overflow.
+    divisor = jnp.where(total == 0, 1, total)
+    return reduce(add, (size / divisor * size for size in sizes)).astype(x.dtype)
+
+
+class StochasticPool(nn.Module):
+    """`stochastic_pool` in training, `stochastic_pool_mean` in evaluation.
+
+    Attributes:
+      window_shape: of the window, a number for both axes or a pair.
+      strides: step of the window, 1 as in `max_pool`.
+      padding: see `jaxnn.nn.conv`.
+      rng_collection: name of the stream that training draws from.
+
+    >>> StochasticPool(2, strides=2).apply({}, jnp.ones((1, 8, 8, 3))).shape
+    (1, 4, 4, 3)
+    """
+
+    window_shape: Window
+    strides: Window = 1
+    padding: Padding = "VALID"
+    rng_collection: str = "dropout"
+
+    def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
+        if not train:
+            return stochastic_pool_mean(x, self.window_shape, self.strides, self.padding)
+        key = self.make_rng(self.rng_collection)
+        return stochastic_pool(key, x, self.window_shape, self.strides, self.padding)
+
+
+def _size(entry: jax.Array) -> jax.Array:
+    """The entry as a probability that is not yet normalized."""
+    # Sums of bfloat16 would lose small entries. (relu's gradient is 0 at 0, maximum's is ½.)
+    return jax.nn.relu(entry.astype(jnp.promote_types(entry.dtype, jnp.float32)))
+
+
+def _entries(
+    x: jax.Array, window_shape: Window, strides: Window, padding: Padding
+) -> list[jax.Array]:
+    """First entry of every window, second entry of every window, …: each (n, h', w', channels)."""
+    if x.ndim != 4:
+        raise ValueError(f"x must be images (n, h, w, channels), got shape {x.shape}")
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        raise ValueError(f"x must be floating, got {x.dtype}")
+    window = window_pair("window_shape", window_shape)
+    steps = window_pair("strides", strides)
+    pairs = padding_pairs(padding, x.shape[1:3], window, steps)
+    x = jnp.pad(x, ((0, 0), *pairs, (0, 0)))
+    n, height, width, channels = x.shape
+    lasts = (height - window[0] + 1, width - window[1] + 1)
+    return [
+        jax.lax.slice(x, (0, i, j, 0), (n, lasts[0] + i, lasts[1] + j, channels), (1, *steps, 1))
+        for i in range(window[0])
+        for j in range(window[1])
+    ]

@@ -1,0 +1,240 @@
+"""Controllers of the learning rate: what they lower is `control.scale`, a factor of any rate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from jaxnn.arguments import check_choice, check_knob
+from jaxnn.optim.plateau import PlateauRule, PlateauState, improvement, plateau_rule, worst
+from jaxnn.train.step.state import TrainState
+
+__all__ = [
+    "HalveAndGoBack",
+    "HalveOnRise",
+    "Plateau",
+    "halve_and_go_back",
+    "halve_on_rise",
+    "plateau",
+]
+
+
+def _rescaled(state: TrainState, scale: jax.Array) -> TrainState:
+    scale = scale.astype(state.control.scale.dtype)
+    return state.replace(control=state.control.replace(scale=scale))
+
+
+@dataclass(frozen=True, eq=False)
+class Plateau:
+    """See `plateau`."""
+
+    rule: PlateauRule
+    monitor: str
+
+    def init(self, state: TrainState) -> PlateauState:
+        return self.rule.init()
+
+    def update(
+        self, memory: PlateauState, state: TrainState, value: jax.Array
+    ) -> tuple[PlateauState, TrainState]:
+        # Other controllers may scale as well: this one contributes its own change.
+        new = self.rule.update(memory, value)
+        change = jnp.where(memory.scale > 0, new.scale / memory.scale, 1)
+        return new, _rescaled(state, state.control.scale * change)
+
+    def finish(self, memory: PlateauState, state: TrainState) -> TrainState:
+        return state
+
+
+def plateau(
+    factor: float | jax.Array = 0.1,
+    patience: int = 10,
+    *,
+    monitor: str = "val/loss",
+    mode: str = "min",
+    rtol: float | jax.Array = 1e-4,
+    atol: float | jax.Array = 0.0,
+    cooldown: int = 0,
+    min_scale: float | jax.Array = 0.0,
+    counting: Literal["optax", "pytorch", "keras"] = "optax",
+) -> Plateau:
+    """Lower the rate when a value stops improving ("performance scheduling").
+
+    `plateau(0.1, monitor="train/loss")` divides by 10 when training stagnates, as lecture C
+    advises.
+
+    Args:
+      factor: by which the rate is multiplied, in [0, 1].
+      patience: evaluations without improvement, at least 0.
+      monitor: what is watched, a name in the epoch's record.
+      mode, rtol, atol, cooldown, min_scale, counting: as in `jaxnn.optim.plateau_rule`. The
+        scale is relative to the optimizer's own rate or schedule.
+
+    Returns:
+      A controller, for `Recipe(controllers=...)`.
+
+    Raises:
+      ValueError: a value outside its range.
+
+    >>> plateau(0.5, patience=3).monitor
+    'val/loss'
+
+    Source: lectures C, M and N.
+    """
+    rule = plateau_rule(
+        factor,
+        patience,
+        mode=mode,
+        rtol=rtol,
+        atol=atol,
+        cooldown=cooldown,
+        min_scale=min_scale,
+        counting=counting,
+    )
+    return Plateau(rule, monitor)
+
+
+@dataclass(frozen=True, eq=False)
+class HalveOnRise:
+    """See `halve_on_rise`."""
+
+    monitor: str
+    mode: str
+    factor: float | jax.Array
+
+    def init(self, state: TrainState) -> jax.Array:
+        return worst(self.mode)  # the value before
+
+    def update(
+        self, memory: jax.Array, state: TrainState, value: jax.Array
+    ) -> tuple[jax.Array, TrainState]:
+        value = value.astype(memory.dtype)
+        rose = improvement(memory, value, self.mode)  # the value before is the better one
+        scale = state.control.scale
+        before = jnp.where(jnp.isnan(value), memory, value)
+        return before, _rescaled(state, jnp.where(rose, scale * self.factor, scale))
+
+    def finish(self, memory: jax.Array, state: TrainState) -> TrainState:
+        return state
+
+
+def halve_on_rise(
+    factor: float | jax.Array = 0.5, *, monitor: str = "val/loss", mode: str = "min"
+) -> HalveOnRise:
+    """Halve the rate after each epoch in which the validation error rose.
+
+    Args:
+      factor: by which the rate is multiplied, in [0, 1]; a float or a traced scalar.
+      monitor: what is watched, a name in the epoch's record.
+      mode: "min": it should fall; "max": it should rise.
+
+    Returns:
+      A controller, for `Recipe(controllers=...)`.
+
+    Raises:
+      ValueError: a value outside its range.
+
+    >>> halve_on_rise().factor
+    0.5
+
+    Source: lecture L.
+    """
+    check_knob("factor", factor, 0, 1)
+    check_choice("mode", mode, ("min", "max"))
+    return HalveOnRise(monitor, mode, factor)
+
+
+class GoBackMemory(struct.PyTreeNode):
+    """What `HalveAndGoBack` remembers: the best point, whole."""
+
+    best: jax.Array  # ()
+    wait: jax.Array  # () int32
+    point: Any  # params, model_state, opt_state, averaged of the best evaluation
+
+
+@dataclass(frozen=True, eq=False)
+class HalveAndGoBack:
+    """See `halve_and_go_back`."""
+
+    monitor: str
+    mode: str
+    patience: int
+    factor: float | jax.Array
+    rtol: float | jax.Array
+    atol: float | jax.Array
+
+    def init(self, state: TrainState) -> GoBackMemory:
+        return GoBackMemory(worst(self.mode), jnp.zeros((), jnp.int32), _point(state))
+
+    def update(
+        self, memory: GoBackMemory, state: TrainState, value: jax.Array
+    ) -> tuple[GoBackMemory, TrainState]:
+        value = value.astype(memory.best.dtype)
+        better = improvement(value, memory.best, self.mode, self.rtol, self.atol)
+        wait = jnp.where(better, 0, memory.wait + 1)
+        back = wait > self.patience
+        point = jax.tree.map(lambda a, b: jnp.where(better, a, b), _point(state), memory.point)
+        chosen = jax.tree.map(lambda a, b: jnp.where(back, a, b), point, _point(state))
+        memory = GoBackMemory(
+            best=jnp.where(better, value, memory.best),
+            wait=jnp.where(back, 0, wait).astype(jnp.int32),
+            point=point,
+        )
+        scale = state.control.scale
+        state = state.replace(**chosen)
+        return memory, _rescaled(state, jnp.where(back, scale * self.factor, scale))
+
+    def finish(self, memory: GoBackMemory, state: TrainState) -> TrainState:
+        return state
+
+
+def _point(state: TrainState) -> dict[str, Any]:
+    return {
+        "params": state.params,
+        "model_state": state.model_state,
+        "opt_state": state.opt_state,
+        "averaged": state.averaged,
+    }
+
+
+def halve_and_go_back(
+    factor: float | jax.Array = 0.5,
+    patience: int = 0,
+    *,
+    monitor: str = "val/loss",
+    mode: str = "min",
+    rtol: float | jax.Array = 0.0,
+    atol: float | jax.Array = 0.0,
+) -> HalveAndGoBack:
+    """Keep the rate while validation improves; else halve it and return to the best point.
+
+    Parameters, optimizer state (its moments and the position in its schedules), model state
+    and average all go back to what they were at the best evaluation, which with a patience
+    of 0 is the one before. The step count goes on, so that the way ahead is drawn anew.
+
+    Args:
+      factor: by which the rate is multiplied, in [0, 1].
+      patience: evaluations without improvement that are let pass, at least 0.
+      monitor: what is watched, a name in the epoch's record.
+      mode: "min" or "max".
+      rtol, atol: what counts as an improvement, see `jaxnn.optim.plateau_rule`.
+
+    The floats may be traced scalars.
+
+    Returns:
+      A controller, for `Recipe(controllers=...)`.
+
+    Raises:
+      ValueError: a value outside its range.
+
+    >>> halve_and_go_back(patience=2).patience
+    2
+
+    Source: lecture L.
+    """
+    rule = plateau_rule(factor, patience, mode=mode, rtol=rtol, atol=atol)  # checks them all
+    return HalveAndGoBack(monitor, mode, rule.patience, factor, rtol, atol)

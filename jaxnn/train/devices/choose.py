@@ -1,0 +1,131 @@
+"""Which devices a run has, and which it should have had."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+from jax.sharding import AxisType, PartitionSpec
+
+from jaxnn.train.devices.placement import DATA, Placement, axes_of
+
+__all__ = ["Devices", "Rules", "device_names", "place_on", "unused_accelerator"]
+
+Devices = int | Literal["pmap", "sharded"] | Mapping[str, int] | None
+"""Which devices a run takes, and how; see `jaxnn.fit`."""
+
+Rules = Mapping[str, PartitionSpec]
+"""Regular expressions for paths of parameters, and how those are split."""
+
+
+def place_on(
+    devices: Devices = None, rules: Rules | None = None, zero1: bool = False
+) -> Placement | None:
+    """The devices of a run as a mesh.
+
+    Args:
+      devices: None: all there are, sharded where that is more than one, and one where
+        `jax_default_device` is set. A number: the first so many. "sharded" or "pmap": all, in
+        that way. A dict: the axes of a mesh with their sizes, such as
+        `{"data": 4, "model": 2}`.
+      rules: how parameters are split, by an expression searched for in their path, such as
+        `{"Dense_0/kernel": PartitionSpec(None, "model")}`. The first that is found holds.
+      zero1: whether optimizer state and averaged parameters are divided over "data".
+
+    Returns:
+      The placement; None for one device, where nothing needs to be said.
+
+    Raises:
+      ValueError: values that are not allowed, more devices than there are, and arguments that
+        do not go together.
+
+    >>> place_on(1) is None
+    True
+    """
+    shape = _shape(devices)
+    if shape is None:
+        if devices is not None and (rules or zero1):
+            raise ValueError(f"rules and zero1 need several devices, got devices={devices!r}")
+        return None
+    if devices == "pmap":
+        if rules or zero1:
+            raise ValueError(
+                "rules and zero1 go with devices='sharded', got 'pmap', which has all but the "
+                "batch on every device"
+            )
+        if jax.process_count() > 1:
+            raise ValueError("devices='pmap' is for one process; several go with 'sharded'")
+    named = {axis for spec in (rules or {}).values() for axis in axes_of(spec)}
+    if idle := [axis for axis, n in shape.items() if n > 1 and axis not in named | {DATA}]:
+        raise ValueError(
+            "devices must have no axis that nothing is split over, or its devices would all do "
+            f"the same: rules split over {sorted(named)}, got {shape} with {idle}"
+        )
+    mesh = jax.make_mesh(
+        tuple(shape.values()),
+        tuple(shape),
+        devices=jax.devices()[: math.prod(shape.values())],
+        axis_types=(AxisType.Auto,) * len(shape),
+    )
+    return Placement(mesh, tuple((rules or {}).items()), zero1, per_device=devices == "pmap")
+
+
+def _shape(devices: Any) -> dict[str, int] | None:
+    """The axes of the mesh and their sizes; None for one device."""
+    there, processes = jax.device_count(), jax.process_count()
+    if devices is None:
+        alone = jax.default_device.value is not None and processes == 1
+        return None if alone or there == 1 else {DATA: there}
+    if isinstance(devices, str) and devices in ("pmap", "sharded"):
+        return {DATA: there}
+    if isinstance(devices, Mapping) and DATA in devices:
+        shape = dict(devices)
+    elif isinstance(devices, int) and not isinstance(devices, bool):
+        shape = {DATA: devices}
+    else:
+        shape = {}
+    sizes = list(shape.values())
+    if not shape or any(isinstance(n, bool) or not isinstance(n, int) or n < 1 for n in sizes):
+        raise ValueError(
+            "devices must be None, a number of devices, 'sharded', 'pmap', or a dict of mesh axes "
+            f"with {DATA!r} among them, got {devices!r}"
+        )
+    wanted = math.prod(sizes)
+    if wanted > there or (processes > 1 and wanted != there):
+        allowed = f"all {there}" if processes > 1 else f"at most {there}, as many as there are"
+        raise ValueError(f"devices must be {allowed}, got {devices!r}")
+    return None if devices == 1 else shape
+
+
+def device_names() -> list[str]:
+    """The devices that JAX sees, a line each, such as "cpu:0 (cpu)"."""
+    return [f"{d.platform}:{d.id} ({d.device_kind})" for d in jax.devices()]
+
+
+def unused_accelerator(dev: Path = Path("/dev")) -> str | None:
+    """What to do about an accelerator that is attached while JAX runs on the CPU.
+
+    Args:
+      dev: where device files are looked for.
+
+    Returns:
+      A line that names the device and the command that mends it; None where JAX uses an
+      accelerator, none is attached, or the user has chosen the CPU (`JAX_PLATFORMS=cpu`).
+    """
+    if jax.default_backend() != "cpu" or getattr(jax.config, "jax_platforms", None):
+        return None
+    if any(dev.glob("nvidia[0-9]*")):
+        return (
+            "an NVIDIA GPU is attached, but JAX runs on the CPU: "
+            'pip install -U "jax[cuda13]" ("jax[cuda12]" for a driver older than 580), '
+            "then restart Python"
+        )
+    if any(dev.glob("accel[0-9]*")) or any(dev.glob("vfio/[0-9]*")):
+        return (
+            "a TPU is attached, but JAX runs on the CPU: "
+            'pip install -U "jax[tpu]", then restart Python'
+        )
+    return None

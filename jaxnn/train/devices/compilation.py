@@ -1,0 +1,58 @@
+"""How programs are compiled: quickly where they run once, and kept for the next process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jax
+
+__all__ = ["quickly", "use_compilation_cache"]
+
+
+@cache
+def quickly(function: Callable[..., Any], static_argnums: tuple[int, ...] = ()) -> Any:
+    """A jitted function as the host launches it where it runs too seldom to repay compiling it.
+
+    On CPU it is compiled without the optimizations of LLVM that take longest, and the result is
+    the same to the last bit: the first state of an MLP compiles in half the time, that of
+    ResNet-20 in a third. JAX lets no program with options of its own be part of another, so the
+    function itself carries none, and may be called within any other.
+
+    Args:
+      function: made by `jax.jit`; for each, one launcher is kept.
+      static_argnums: those of `function`.
+    """
+    if jax.default_backend() != "cpu":
+        return function
+    options = {"xla_backend_optimization_level": 1}
+    return jax.jit(function, static_argnums=static_argnums, compiler_options=options)
+
+
+def use_compilation_cache(folder: str | os.PathLike[str]) -> None:
+    """Keep compiled programs in a folder, from which later processes take them.
+
+    This changes settings of JAX for the whole process, and JAX looks at them when it compiles
+    for the first time: call it before anything is computed. What differs in code, shapes,
+    versions, flags or kind of device is another program. Many processes may share a folder;
+    nothing in it is ever removed.
+
+    Args:
+      folder: made where it does not exist.
+
+    Raises:
+      NotADirectoryError: `folder` is a file.
+
+    Example: `jaxnn.train.use_compilation_cache("~/.cache/jaxnn")`
+    """
+    path = Path(folder).expanduser().absolute()
+    if path.exists() and not path.is_dir():
+        raise NotADirectoryError(f"compilation cache must be a folder, got the file {path}")
+    path.mkdir(parents=True, exist_ok=True)
+    jax.config.update("jax_compilation_cache_dir", str(path))
+    # Small programs too: a run compiles a few dozen of them, which takes seconds in all.
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

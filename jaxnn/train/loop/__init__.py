@@ -1,0 +1,1 @@
+"""The one compiled loop, and the host's side that drives it."""

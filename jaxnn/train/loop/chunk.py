@@ -1,0 +1,200 @@
+"""A chunk of steps as one compiled call, of one run or of a population.
+
+The steps are one `while` loop with a traced trip count. So it compiles once for every number of
+steps, and gives the same bits for each. The functions stand at the level of the module and take
+a static `Program`, so a second run of the same recipe finds them compiled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxnn.data.batches import take
+from jaxnn.metrics.sums import result
+from jaxnn.train.loop.cohorts import each_cohort, over_members, select_members
+from jaxnn.train.loop.evaluation import added
+from jaxnn.train.loop.program import Program
+from jaxnn.train.loop.tally import Tally, step_of
+from jaxnn.train.step.state import TrainState
+
+__all__ = ["train_chunk", "train_rows"]
+
+
+@partial(jax.jit, static_argnums=0, donate_argnums=(1, 2))
+def train_chunk(
+    program: Program,
+    state: TrainState,
+    tally: Tally,
+    data: Any,
+    order: jax.Array,
+    start: jax.Array,
+    count: jax.Array,
+    live: jax.Array | None = None,
+) -> tuple[TrainState, Tally]:
+    """Take steps `start` to `start + count` of an epoch; none once the run has stopped.
+
+    Args:
+      program: the static part.
+      state: donated. Of a population, the members' leaves are (cohorts, width, …).
+      tally: what the epoch has measured so far; donated.
+      data: pytree of arrays (n, …) on the device.
+      order: (at least n,) int32, the rows in the order of training.
+      start: () int32, the first step.
+      count: () int32, the number of steps.
+      live: () int32, the number of live cohorts of a population; None for a single run.
+    """
+
+    def run(state: TrainState, tally: Tally) -> tuple[TrainState, Tally]:
+        return _chunk(program, state, tally, data, order, start, count)
+
+    return _everywhere(program, run, state, tally, count, live)
+
+
+@partial(jax.jit, static_argnums=0, donate_argnums=(1, 2))
+def train_rows(
+    program: Program,
+    state: TrainState,
+    tally: Tally,
+    data: Any,
+    rows: jax.Array,
+    index: jax.Array,
+    live: jax.Array | None = None,
+) -> tuple[TrainState, Tally]:
+    """Take one step on these rows, none of them padding; none once the run has stopped.
+
+    Args:
+      program, state, tally, data, live: as in `train_chunk`.
+      rows: (rows,) int32.
+      index: () int32, the number of the step in its epoch.
+    """
+
+    def run(state: TrainState, tally: Tally) -> tuple[TrainState, Tally]:
+        batch = program.take_rows(data, rows)
+        _, state, tally = jax.lax.cond(
+            _going(index + 1, (index, state, tally)),
+            lambda carry: _take_step(program, batch, carry),
+            lambda carry: carry,
+            (index, state, tally),
+        )
+        return state, tally
+
+    return _everywhere(program, run, state, tally, jnp.int32(1), live)
+
+
+def _everywhere(
+    program: Program,
+    run: Callable[[TrainState, Tally], tuple[TrainState, Tally]],
+    state: TrainState,
+    tally: Tally,
+    count: jax.Array,
+    live: jax.Array | None,
+) -> tuple[TrainState, Tally]:
+    """Run the steps once per device, once per live cohort, or just once."""
+    if program.per_device:
+        assert program.placement is not None  # which says so
+        return program.placement.on_each_device(run)(state, tally)
+    if live is None:
+        return run(state, tally)
+
+    def cohort(state: TrainState, tally: Tally) -> tuple[TrainState, Tally]:
+        # One select a chunk freezes who had stopped before it; the step does it for the others.
+        stopped = state.control.stop
+        new_state, new_tally = run(state, tally)
+        kept = select_members(stopped, _own(state), _own(new_state))
+        return new_state.replace(**kept), select_members(stopped, tally, new_tally)
+
+    new, tally = each_cohort(cohort, live, state, tally)
+    return new.replace(clock=state.clock + count), tally
+
+
+def _own(state: TrainState) -> dict[str, Any]:
+    """What a step changes of a member."""
+    names = ("params", "model_state", "opt_state", "averaged", "control")
+    return {name: getattr(state, name) for name in names}
+
+
+_Carry = tuple[jax.Array, TrainState, Tally]  # the next step's index, the state, the tally
+
+
+def _chunk(
+    program: Program,
+    state: TrainState,
+    tally: Tally,
+    data: Any,
+    order: jax.Array,
+    start: jax.Array,
+    count: jax.Array,
+) -> tuple[TrainState, Tally]:
+    end, ahead = start + count, program.steps_ahead(data)
+    if ahead == 1:
+        batch_of = partial(program.take, data, order)
+        _, state, tally = _steps(program, batch_of, end, (start, state, tally))
+        return state, tally
+    rows = ahead * program.batch_size
+    order = jnp.pad(order, (0, -order.shape[0] % rows))
+
+    def window(carry: _Carry) -> _Carry:
+        number = carry[0] // ahead
+        block = take(data, order, number, rows)  # with the weights of its padding
+
+        def batch_of(index: jax.Array) -> Any:
+            first = (index - number * ahead) * program.batch_size
+            return jax.tree.map(
+                lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, first, program.batch_size), block
+            )
+
+        return _steps(program, batch_of, jnp.minimum(end, (number + 1) * ahead), carry)
+
+    _, state, tally = jax.lax.while_loop(partial(_going, end), window, (start, state, tally))
+    return state, tally
+
+
+def _steps(
+    program: Program, batch_of: Callable[[jax.Array], Any], end: jax.Array, carry: _Carry
+) -> _Carry:
+    """Take the steps up to `end`."""
+
+    def body(carry: _Carry) -> _Carry:
+        return _take_step(program, batch_of(carry[0]), carry)
+
+    return jax.lax.while_loop(partial(_going, end), body, carry)
+
+
+def _going(end: jax.Array, carry: _Carry) -> jax.Array:
+    """Whether there is a step to take, and a member that takes it."""
+    index, state, _ = carry
+    return (index < end) & ~jnp.all(state.control.stop)
+
+
+def _take_step(program: Program, batch: Any, carry: _Carry) -> _Carry:
+    """One step of a run, or of all members of a cohort, and what it measured."""
+    index, state, tally = carry
+    step = partial(_tallied_step, program)
+    if program.width is not None:
+        step = over_members(step, state, shared=2)
+    return index + 1, *step(state, tally, batch, index)
+
+
+def _tallied_step(
+    program: Program, state: TrainState, tally: Tally, batch: Any, index: jax.Array
+) -> tuple[TrainState, Tally]:
+    live = ~state.control.stop
+    state, metrics, traces = step_of(program, state, batch)
+    probes = tuple(
+        probe.update(memory, trace)
+        for probe, memory, trace in zip(program.probes, tally.probes, traces, strict=True)
+    )
+    if "skipped" in metrics:  # a skipped step is no part of any diagnostic either
+        good = live & (metrics["skipped"][0] == 0)
+        probes = jax.tree.map(lambda a, b: jnp.where(good, a, b), probes, tally.probes)
+    series = {
+        name: values.at[index].set(result(metrics[name])) for name, values in tally.series.items()
+    }
+    done = tally.done + live.astype(tally.done.dtype)
+    tally = Tally(done, added(tally.sums, metrics), series, probes)
+    return state, program.replicate(tally)

@@ -1,0 +1,71 @@
+"""A data set's metrics: sums over batches in their order, divided once."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxnn.data.batches import in_order, size, steps_in, take
+from jaxnn.metrics import Sums, add, result
+from jaxnn.recipe import MakeRecipe
+from jaxnn.train.devices.placement import Placement
+from jaxnn.train.step.state import TrainState
+from jaxnn.train.step.step import eval_step
+
+__all__ = ["added", "evaluate", "metric_sums", "results"]
+
+# Jitted within what is jitted, so that it is traced once for all that evaluates.
+_eval_step = partial(jax.jit, static_argnums=0, inline=True)(eval_step)
+
+
+def added(a: dict[str, Sums], b: dict[str, Sums]) -> dict[str, Sums]:
+    """The sums of two parts of a data set, together."""
+    return {name: add(a[name], b[name]) for name in a}
+
+
+def results(sums: dict[str, Sums]) -> dict[str, jax.Array]:
+    """What sums come to."""
+    return {name: result(of_metric) for name, of_metric in sums.items()}
+
+
+def metric_sums(
+    make_recipe: MakeRecipe,
+    batch_size: int,
+    placement: Placement | None,
+    state: Any,
+    data: Any,
+    first: Any = 0,
+) -> dict[str, Sums]:
+    """The sums of a data set's metrics, its batches counted from `first`."""
+    order = in_order(size(data), batch_size)
+
+    def metrics_of(index: jax.Array) -> dict[str, Sums]:
+        index = index.astype(jnp.int32)  # the loop's is weakly typed, which is another trace
+        batch = take(data, order, index, batch_size)
+        if placement is not None:
+            batch = placement.split(batch)
+        return _eval_step(make_recipe, state, batch, first + index)
+
+    # The first batch stands before the loop, so that the sums have a type to start from.
+    return jax.lax.fori_loop(
+        1,
+        steps_in(size(data), batch_size),
+        lambda index, sums: added(sums, metrics_of(index)),
+        metrics_of(jnp.int32(0)),
+    )
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def evaluate(
+    make_recipe: MakeRecipe,
+    batch_size: int,
+    placement: Placement | None,
+    state: TrainState,
+    data: Any,
+) -> dict[str, jax.Array]:
+    """The metrics of a data set, each divided once."""
+    values = results(metric_sums(make_recipe, batch_size, placement, state, data))
+    return values if placement is None else placement.everywhere(values)

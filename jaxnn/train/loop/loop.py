@@ -1,0 +1,184 @@
+"""The host's side of a run: it launches chunks, and fetches what they measured a little later.
+
+The host never waits in the middle: an epoch's results are fetched, all at once, when the next
+one is under way, and what a chunk measured is shown when the next chunk is under way.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxnn.train.devices.transfer import copy, fetch
+from jaxnn.train.loop.ahead import AHEAD
+from jaxnn.train.loop.batching import DataChunk
+from jaxnn.train.loop.chunk import train_chunk, train_rows
+from jaxnn.train.loop.collect import Piece, chunk_record, epoch_record
+from jaxnn.train.loop.epoch_end import Measured, end_epoch, evaluate_more
+from jaxnn.train.loop.program import Program
+from jaxnn.train.loop.source import OnDevice, Source
+from jaxnn.train.loop.tally import Tally, next_series, start_tally
+from jaxnn.train.record.history import ChunkRecord, EpochRecord
+from jaxnn.train.step.skipping import nonfinite_message
+from jaxnn.train.step.state import Skips, TrainState
+
+__all__ = ["Loop", "Pending"]
+
+
+class Pending(NamedTuple):
+    """An epoch that was launched and not yet fetched."""
+
+    epoch: int  # this epoch's number, from 1
+    measured: Measured
+    pieces: list[Piece]  # the series of its steps
+
+
+class Loop:
+    """Drives the compiled functions, an epoch at a time.
+
+    Args:
+      program: the static part.
+      state: at the end of epoch `epoch`. It is copied; the loop donates its own. Of a
+        population the members' leaves are (cohorts, width, …).
+      train: where the training data comes from.
+      val: where the validation data comes from, or None.
+      key: root key, of the shuffle.
+      epoch: epochs done.
+      step: steps done.
+      steps_per_call: steps of a chunk; None: the whole epoch, or of streamed data as many as
+        make up some megabytes.
+      on_chunk: told what each chunk measured, one chunk late; None: nobody asks.
+      members: of a population, the number of its members, which fill its cohorts in order.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        state: TrainState,
+        train: Source,
+        val: Source | None,
+        key: jax.Array,
+        epoch: int = 0,
+        step: int = 0,
+        steps_per_call: int | None = None,
+        on_chunk: Callable[[ChunkRecord], None] | None = None,
+        members: int | None = None,
+    ) -> None:
+        self.program = program
+        if program.placement is not None:
+            state, key = program.placement.place(state), program.placement.replicate(key)
+        self.state = copy(state)
+        self.epoch = epoch
+        self.failure: str | None = None  # why the run cannot go on
+        self._train, self._val, self._key = train, val, key
+        self._step, self._steps_per_call = step, steps_per_call
+        self._on_chunk, self._unseen = on_chunk, None
+        self._members = members
+        self._since = time.perf_counter()
+
+    def launch(self) -> Pending:
+        """Start the next epoch on the device, and do not wait for it."""
+        tally, pieces = None, []
+        for chunk in self._train.chunks(self._key, self.epoch, self._steps_per_call):
+            if tally is None:
+                tally = start_tally(self.program, self.state, chunk.data, chunk.capacity)
+            elif chunk.start == 0:
+                pieces.append(_piece(tally))
+                tally = next_series(tally)
+            tally = self._run(tally, chunk)
+            self._show(tally, chunk)
+            if len(pieces) > AHEAD:  # or the data of a whole epoch would pile up on the device
+                jax.block_until_ready(pieces[-1 - AHEAD].done)
+        assert tally is not None  # a source has at least one chunk
+        pieces.append(Piece(tally.done, tally.series))
+        val, sums = self._validation()
+        self.state, measured = end_epoch(self.program, self.state, tally, val, sums, self._live)
+        self.epoch += 1
+        return Pending(self.epoch, measured, pieces)
+
+    def collect(self, pending: Pending) -> EpochRecord:
+        """Wait for an epoch, and fetch what it measured."""
+        measured, pieces = fetch((pending.measured, pending.pieces))
+        self._note_failure(measured.stopped, measured.skips)
+        now = time.perf_counter()
+        seconds, self._since = now - self._since, now
+        self._step += sum(int(np.max(piece.done)) for piece in pieces)
+        timing = {"seconds": seconds, "examples_per_second": self._train.examples / seconds}
+        return epoch_record(
+            pending.epoch,
+            self._step,
+            measured.values,
+            pieces,
+            measured.stopped,
+            timing,
+            self._members,
+        )
+
+    def show_last_chunk(self) -> None:
+        """Tell `on_chunk` of the chunk that was launched last."""
+        if self._unseen is not None:
+            unseen, self._unseen = self._unseen, None
+            assert self._on_chunk is not None  # or nothing is kept
+            self._on_chunk(chunk_record(*unseen[:2], fetch(unseen[2])))
+
+    def has_ended(self) -> bool:
+        """Whether the state that the loop starts from is that of a run that has ended."""
+        stopped, skips = fetch((self.state.control.stop, self.state.control.skips))
+        self._note_failure(stopped, skips)
+        return bool(stopped.all())
+
+    def _run(self, tally: Tally, chunk: DataChunk) -> Tally:
+        """Launch the steps of a chunk."""
+        run, order, start = self.program, chunk.order, np.int32(chunk.start)
+        if chunk.ragged:
+            self.state, tally = train_rows(
+                run, self.state, tally, chunk.data, order, start, self._live
+            )
+        else:
+            count = np.int32(chunk.steps)
+            self.state, tally = train_chunk(
+                run, self.state, tally, chunk.data, order, start, count, self._live
+            )
+        return tally
+
+    def _validation(self) -> tuple[Any, Any]:
+        """Validation data for the end of the epoch, or the metrics of what was streamed."""
+        if self._val is None or self.program.make_recipe is None:
+            return None, None
+        if isinstance(self._val, OnDevice):
+            return self._val.evaluation(), None
+        sums, first = None, 0
+        for chunk in self._val.evaluation():
+            sums = evaluate_more(
+                self.program, self.state, sums, chunk.data, np.int32(first), self._live
+            )
+            first += chunk.steps
+            jax.block_until_ready(sums)
+        return None, sums
+
+    def _show(self, tally: Tally, chunk: DataChunk) -> None:
+        if self._on_chunk is None:
+            return
+        self.show_last_chunk()
+        # The next chunk donates the tally, so what is shown later is a copy.
+        self._unseen = (self.epoch + 1, chunk.start, copy((tally.done, tally.series)))
+
+    def _note_failure(self, stopped: np.ndarray, skips: Skips) -> None:
+        if stopped.ndim == 0 and stopped and skips.in_a_row:
+            self.failure = nonfinite_message(self.state, skips)
+
+    @property
+    def _live(self) -> np.ndarray | None:
+        """The number of live cohorts of a population."""
+        if self._members is None:
+            return None
+        assert self.program.width is not None  # a population has one
+        return np.int32(-(-self._members // self.program.width))
+
+
+def _piece(tally: Tally) -> Piece:
+    return Piece(*copy((tally.done, tally.series)))

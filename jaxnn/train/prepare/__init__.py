@@ -1,0 +1,1 @@
+"""The boundary of training: everything is checked before anything is compiled."""

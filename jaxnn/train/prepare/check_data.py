@@ -1,0 +1,142 @@
+"""Checks of the data of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from itertools import islice
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxnn.arguments import check_positive_int
+from jaxnn.data.batches import size
+from jaxnn.data.streams import Stream, as_stream
+from jaxnn.data.validate import check_batch, check_batch_size, check_same_layout
+from jaxnn.losses.checks import check_targets
+from jaxnn.recipe import MakeRecipe, build
+from jaxnn.train.step.objective import inputs_of
+from jaxnn.train.step.state import TrainState
+from jaxnn.train.step.step import predict_step
+
+__all__ = [
+    "as_on_device",
+    "check_labels",
+    "check_sizes",
+    "check_streamed",
+    "eval_rows",
+    "sampled",
+]
+
+_EVAL_ROWS = 512  # of an evaluation batch, at least, where the user does not say
+
+
+def sampled(name: str, data: Any, batch_size: Any) -> tuple[Stream | None, Any]:
+    """A stream and its first batch, which stands for the rest; or None and the data itself."""
+    stream = None if data is None else as_stream(data)
+    if stream is None:
+        return None, data
+    first = list(islice(stream.batches(None, 0, check_positive_int("batch_size", batch_size)), 1))
+    if not first:
+        raise ValueError(f"{name} must hold at least one batch, got an empty stream")
+    return stream, first[0]
+
+
+def as_on_device(leaf: Any) -> Any:
+    """NumPy data in the dtype that JAX will give it, so that what is checked is what is used."""
+    if not isinstance(leaf, np.ndarray) or leaf.dtype.kind not in "fiu":
+        return leaf
+    with np.errstate(over="ignore"):  # an overflow is found, as Inf, with its row
+        return leaf.astype(jax.dtypes.canonicalize_dtype(leaf.dtype), copy=False)
+
+
+def check_sizes(
+    train: Any,
+    val: Any,
+    batch_size: Any,
+    eval_batch_size: Any,
+    train_stream: Stream | None,
+    val_stream: Stream | None,
+) -> tuple[int, int]:
+    """Check both parts, and return batch_size and eval_batch_size."""
+    n = check_batch("train", train)
+    # Of an iterable of batches any may be smaller than the largest.
+    counted = train_stream is None or train_stream.examples is not None
+    batch_size = check_batch_size(batch_size, n if counted else max(n, batch_size))
+    n_val = 0
+    if val is not None:
+        n_val = check_batch("val", val)
+        check_same_layout(train, val, "val")
+    if eval_batch_size is None and val_stream is not None:
+        eval_batch_size = batch_size
+    if eval_batch_size is None:
+        eval_batch_size = eval_rows(val if n_val else train, max(batch_size, _EVAL_ROWS))
+    eval_batch_size = check_positive_int("eval_batch_size", eval_batch_size)
+    if not isinstance(train, Mapping):
+        for name, rows, total, stream in (
+            ("batch_size", batch_size, n, train_stream),
+            ("eval_batch_size", eval_batch_size, n_val, val_stream),
+        ):
+            total = total if stream is None else stream.examples
+            if total is not None and total % rows:
+                raise ValueError(
+                    f"{name} must divide the {total} examples, since a batch that is no dict has "
+                    f"no place for the weights of a ragged end, got {rows}"
+                )
+    return batch_size, eval_batch_size
+
+
+def eval_rows(data: Any, limit: int) -> int:
+    """Rows of an evaluation batch, at most `limit`.
+
+    A batch that is no dict has no place for weights, so there they divide the examples.
+    """
+    n = size(data)
+    rows = min(n, limit)
+    if isinstance(data, Mapping):
+        return rows
+    return max(divisor for divisor in range(1, rows + 1) if n % divisor == 0)
+
+
+def check_labels(make_recipe: MakeRecipe, state: TrainState, name: str, data: Any) -> None:
+    """Refuse targets that the loss cannot take from this model.
+
+    Args:
+      make_recipe: of the recipe.
+      state: holds knobs and parameters.
+      name: of the data, for the message.
+      data: pytree of arrays (n, …).
+
+    Raises:
+      ValueError, TypeError: what the loss's check of targets says.
+    """
+    loss = build(make_recipe, state.knobs, state.clock).loss
+    if loss is None or not isinstance(data, Mapping):
+        return
+    inputs_of(data)
+    if "y" not in data:
+        raise ValueError(f'{name} must hold "y" for the loss, got the keys {sorted(data)}')
+    row = jax.tree.map(_one_row, data)
+    outputs = jax.eval_shape(partial(_outputs, make_recipe), state, row["x"])
+    check_targets(loss, f"{name}: y", outputs, data["y"], data.get("weight"))
+
+
+def _one_row(leaf: Any) -> jax.ShapeDtypeStruct:
+    dtype = jax.dtypes.canonicalize_dtype(leaf.dtype, allow_extended_dtype=True)
+    return jax.ShapeDtypeStruct((1, *leaf.shape[1:]), dtype)
+
+
+# Jitted, so that a second run finds the trace.
+_outputs = partial(jax.jit, static_argnums=0)(predict_step)
+
+
+def check_streamed(
+    make_recipe: MakeRecipe | None, state: Any, name: str, sample: Any, place: str, batch: Any
+) -> None:
+    """Refuse a streamed batch that is no part of data like the first one."""
+    place = f"{name}, {place}"
+    check_batch(place, batch)
+    check_same_layout(sample, batch, place)
+    if make_recipe is not None:
+        check_labels(make_recipe, state, place, batch)

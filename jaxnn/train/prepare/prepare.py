@@ -1,0 +1,123 @@
+"""The boundary of training: check, build, describe and trace a run before it is compiled."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxnn.data import Data
+from jaxnn.data.batches import size
+from jaxnn.data.streams import Stream
+from jaxnn.describe import describe
+from jaxnn.keys import as_key
+from jaxnn.recipe import as_maker, build
+from jaxnn.train.devices.choose import place_on, unused_accelerator
+from jaxnn.train.loop.program import Program
+from jaxnn.train.loop.source import OnDevice, Source, Streamed
+from jaxnn.train.prepare.check_data import (
+    as_on_device,
+    check_labels,
+    check_sizes,
+    check_streamed,
+    sampled,
+)
+from jaxnn.train.prepare.check_program import (
+    check_parts,
+    check_ragged_end,
+    check_step,
+    padding_spoils_statistics,
+)
+from jaxnn.train.prepare.description import config_of
+from jaxnn.train.prepare.setup import Setup
+from jaxnn.train.prepare.start import checked_knobs, start_state
+from jaxnn.train.prepare.trace import trace_program
+from jaxnn.train.step.own_state import wrap
+from jaxnn.train.step.state import TrainState
+
+__all__ = ["Prepared", "prepare"]
+
+
+@dataclass
+class Prepared:
+    """A run that was found in order, and has not begun."""
+
+    program: Program
+    state: TrainState
+    train: Source
+    val: Source | None
+    key: jax.Array
+    config: dict[str, Any]
+
+
+def prepare(setup: Setup) -> Prepared:
+    """Check the arguments of a run, and make its first state; see `jaxnn.fit`.
+
+    Raises:
+      ValueError, TypeError: naming the argument, its value, and what is allowed.
+    """
+    if advice := unused_accelerator():
+        warnings.warn(advice, RuntimeWarning, stacklevel=3)  # where `fit` was called
+    key, data = as_key(setup.key), setup.data
+    train, val = (data.train, data.val) if isinstance(data, Data) else (data, None)
+    # Of streamed data a first batch stands for the rest; what follows is checked as it comes.
+    (train_stream, train), (val_stream, val) = (
+        sampled(name, part, setup.batch_size) for name, part in (("train", train), ("val", val))
+    )
+    train, val = jax.tree.map(as_on_device, (train, val))
+    batch_size, eval_rows = check_sizes(
+        train, val, setup.batch_size, setup.eval_batch_size, train_stream, val_stream
+    )
+    check_parts(setup)
+    placement = place_on(setup.devices, setup.rules, setup.zero1)
+    check_step(setup, batch_size, placement)
+    make_recipe = None if setup.recipe is None else as_maker(setup.recipe)
+    step, description = setup.step, None
+    if make_recipe is None:
+        assert step is not None  # refused by check_parts
+        step, state = wrap(step, setup.state, key)
+    else:
+        knobs = checked_knobs(setup)
+        # Built from plain numbers, so that every factory checks the range of what it is given.
+        numbers = jax.tree.map(lambda knob: np.asarray(knob)[()], knobs)
+        description = describe(build(make_recipe, numbers, np.int32(0)))
+        state = start_state(make_recipe, key, train, knobs, setup.state)
+        for name, part in (("train", train), ("val", val)):
+            if part is not None:
+                check_labels(make_recipe, state, name, part)
+    if placement is not None:
+        placement.check(state)
+    program = Program(
+        make_recipe,
+        step,
+        setup.probes,
+        batch_size,
+        setup.accumulate,
+        eval_rows,
+        padding_spoils_statistics(make_recipe, state),
+        placement,
+    )
+    examples = size(train) if train_stream is None else train_stream.examples
+    check_ragged_end(program, state, examples)
+    config = config_of(setup, program, state, description, key, train, val, examples)
+    trace_program(program, state, train, val)
+
+    def source(name: str, part: Any, stream: Stream | None, rows: int, apart: bool) -> Source:
+        if stream is None:
+            return OnDevice(part, placement, rows, apart)
+        check = partial(check_streamed, make_recipe, state, name, part)
+        return Streamed(stream, check, placement, rows, apart)
+
+    apart = program.padding_spoils_statistics
+    return Prepared(
+        program,
+        state,
+        source("train", train, train_stream, batch_size, apart),
+        None if val is None else source("val", val, val_stream, eval_rows, False),
+        key,
+        config,
+    )

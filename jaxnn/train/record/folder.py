@@ -1,0 +1,157 @@
+"""A run's folder: its settings, its history and its checkpoints."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from jaxnn.describe import differences
+from jaxnn.train.devices.distributed import is_first
+from jaxnn.train.record import checkpoint
+from jaxnn.train.record.history import EpochRecord, History
+
+__all__ = ["RunFolder", "find_folder"]
+
+# What makes two runs the same run; all else (epochs, versions, devices) may change between
+# the start and the resumption.
+_IDENTITY = (
+    "recipe",
+    "step",
+    "knobs",
+    "key",
+    "batch_size",
+    "accumulate",
+    "eval_batch_size",
+    "data",
+)
+
+
+class RunFolder:
+    """The files of one run.
+
+    `config.json` holds every setting, `history.jsonl` a line per epoch, `checkpoints/` the
+    state at the end of an epoch, from which the run resumes, and `final/` the state that the
+    run handed back. Of several processes the first writes, and all read.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self._final = self.path / "final"
+        self._config = self.path / "config.json"
+        self._history = self.path / "history.jsonl"
+        self._checkpoints = self.path / "checkpoints"
+
+    def holds_a_run(self) -> bool:
+        """Whether a run was started here."""
+        return self._config.exists()
+
+    def require_a_run(self, argument: str) -> None:
+        """Refuse a folder without a run."""
+        if not self.holds_a_run():
+            raise ValueError(f"{argument} must be the folder of a run, got {self.path}")
+
+    def require_none(self, argument: str) -> None:
+        """Refuse a folder that a new run would overwrite."""
+        if self.holds_a_run():
+            raise ValueError(
+                f"{argument} must be a new or empty folder, got {self.path}, which holds a run: "
+                "resume= continues it"
+            )
+
+    def require_same_run(self, config: dict[str, Any]) -> None:
+        """Refuse a folder whose run differs from the one that `config` describes."""
+        there = self.config()
+        lines = differences(
+            {name: there.get(name) for name in _IDENTITY},
+            # Through JSON, so that tuples are lists on both sides.
+            json.loads(json.dumps({name: config[name] for name in _IDENTITY})),
+        )
+        if lines:
+            raise ValueError(
+                f"resume must be the folder of the same run, got {self.path}, which holds "
+                "another: " + "; ".join(lines[:5])
+            )
+
+    def config(self) -> dict[str, Any]:
+        """The settings of the run."""
+        return json.loads(self._config.read_text())
+
+    def history(self, *, until: int | None = None) -> History:
+        """The history so far."""
+        return History.read(self._history, until=until) if self._history.exists() else History()
+
+    def begin(self, config: dict[str, Any], history: History) -> None:
+        """Write the settings, and the history as far as the run will keep it."""
+        if not is_first():
+            return
+        self.path.mkdir(parents=True, exist_ok=True)
+        if self._final.exists():  # of a shorter run, and not what this one will hand back
+            shutil.rmtree(self._final)
+        history.write(self._history)
+        partial = self._config.with_suffix(".tmp")
+        partial.write_text(json.dumps(config, indent=2) + "\n")
+        partial.replace(self._config)
+
+    def append(self, record: EpochRecord) -> None:
+        """Add an epoch to the history, at once."""
+        if not is_first():
+            return
+        with self._history.open("a") as file:
+            file.write(record.to_json() + "\n")
+
+    def save_checkpoint(self, state: Any, epoch: int) -> None:
+        """Keep the state at the end of an epoch; older ones go when it is whole."""
+        checkpoint.save(self._checkpoints / f"{epoch:06d}", state, {"epoch": epoch})
+        for older in self._epochs():
+            if older != epoch and is_first():
+                shutil.rmtree(self._checkpoints / f"{older:06d}")
+
+    def save_final(self, state: Any, epoch: int) -> None:
+        """Keep the state that the run handed back."""
+        checkpoint.save(self._final, state, {"epoch": epoch})
+
+    def restore_checkpoint(self, like: Any) -> tuple[Any, int] | None:
+        """The newest state and its epoch; None where none was kept yet."""
+        epochs = self._epochs()
+        if not epochs:
+            if self._final.exists():
+                raise ValueError(
+                    f"resume must be the folder of a run with checkpoints, got {self.path}, which "
+                    "Run.save wrote: it holds a result, for load, and nothing to go on from"
+                )
+            return None
+        state, about = checkpoint.restore(self._checkpoints / f"{max(epochs):06d}", like)
+        return state, about["epoch"]
+
+    def restore_final(self, like: Any) -> tuple[Any, int]:
+        """The state that the run handed back, and its epoch."""
+        if not self._final.exists():
+            raise ValueError(
+                f"folder must hold a run that has ended, got {self.path}, which was cut short: "
+                "fit(..., resume=folder) continues it, or ends it where epochs= is already reached"
+            )
+        state, about = checkpoint.restore(self._final, like)
+        return state, about["epoch"]
+
+    def _epochs(self) -> list[int]:
+        # Orbax writes under a longer name and renames, so digits alone mean that it is whole.
+        names = [entry.name for entry in self._checkpoints.glob("*")]
+        return [int(name) for name in names if name.isdigit()]
+
+
+def find_folder(folder: Any, resume: Any) -> RunFolder | None:
+    """The folder that `fit` was given, after a look into it; None for a run without."""
+    if folder is not None and resume is not None:
+        raise ValueError("give folder= for a new run or resume= for an old one, not both")
+    if resume is not None:
+        files = RunFolder(resume)
+        files.require_a_run("resume")
+        return files
+    if folder is None:
+        return None
+    files = RunFolder(folder)
+    files.require_none("folder")
+    return files

@@ -1,0 +1,1 @@
+"""One step as pure functions: state, objective, gradient, update, and what a probe may see."""

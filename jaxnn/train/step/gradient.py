@@ -1,0 +1,137 @@
+"""The gradient of a batch: sums of examples, divided once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxnn.keys import Keys
+from jaxnn.metrics import Pair, Sums, as_pair, as_pairs, ratio, total
+from jaxnn.nn.axis import axis_name, device_index
+from jaxnn.recipe import Recipe
+from jaxnn.train.step.objective import bind, objective_of
+from jaxnn.train.step.state import TrainState
+
+__all__ = ["gradient"]
+
+
+def gradient(
+    recipe: Recipe,
+    state: TrainState,
+    params: Any,
+    batch: Any,
+    accumulate: int,
+    place_micro_batches: Callable[[Any], Any] | None = None,
+) -> tuple[Any, jax.Array, Any, dict[str, Sums]]:
+    r"""The gradient of the mean loss and the penalty.
+
+    $$g = \nabla_\theta \Big[ \frac{\sum_i w_i \ell_i(\theta)}{\sum_i w_i} + R(\theta) \Big]$$
+
+    Args:
+      recipe: built for the state's knobs.
+      state: holds model state, key and step.
+      params: where the gradient is taken.
+      batch: pytree of arrays (batch_size, …).
+      accumulate: the number of micro-batches, which are computed one after the other to save
+        memory. Their gradients and weights are summed, and divided once, so that micro-batches
+        of any weight give what the whole batch gives. Draws have the micro-batch in their
+        address, and running statistics see one micro-batch at a time.
+      place_micro_batches: says where the micro-batches (accumulate, rows, …) lie on several
+        devices; None leaves them as they are.
+
+    Returns:
+      `(grads, mean loss, model state, metrics)`.
+    """
+    axis = axis_name()
+    whole = accumulate == 1 and axis is None
+    if accumulate == 1:
+        grads, pair, model_state, metrics = _of_micro_batch(
+            recipe, state, params, state.model_state, batch, mean=whole
+        )
+    else:
+        grads, pair, model_state, metrics = _of_micro_batches(
+            recipe, state, params, batch, accumulate, place_micro_batches
+        )
+    if axis is not None:
+        grads, pair = jax.lax.psum((grads, pair), axis)
+        model_state, metrics = _over_devices(axis, model_state, metrics)
+    if not whole:
+        count = jnp.where(pair[1] > 0, pair[1], 1)
+        grads = jax.tree.map(lambda g: g / count.astype(g.dtype), grads)
+    metrics = {**metrics, "loss": pair}
+    if recipe.regularizer is not None:
+        penalty, of_penalty = jax.value_and_grad(recipe.regularizer)(params)
+        grads = jax.tree.map(jnp.add, grads, of_penalty)
+        metrics["penalty"] = (penalty.astype(float), jnp.ones((), float))
+    return grads, ratio(pair), model_state, metrics
+
+
+def _over_devices(axis: str, model_state: Any, metrics: dict[str, Sums]) -> tuple[Any, Any]:
+    """Model state and metrics of all devices together, alike on each."""
+
+    def mean(leaf: jax.Array) -> jax.Array:
+        return jax.lax.pmean(leaf, axis) if jnp.issubdtype(leaf.dtype, jnp.inexact) else leaf
+
+    metrics = {name: total(jax.lax.all_gather(of, axis)) for name, of in metrics.items()}
+    return jax.tree.map(mean, model_state), metrics
+
+
+def _of_micro_batch(
+    recipe: Recipe,
+    state: TrainState,
+    params: Any,
+    model_state: Any,
+    batch: Any,
+    number: Any = None,
+    *,
+    mean: bool = False,
+) -> tuple[Any, Pair, Any, dict[str, Sums]]:
+    """The gradient of the sum over one micro-batch, or of the mean."""
+    keys = Keys(state.key, state.clock, number, device_index())
+    weight = batch.get("weight") if isinstance(batch, Mapping) else None
+    objective, apply = objective_of(recipe), bind(recipe, train=True, weight=weight)
+
+    def loss(params: Any) -> tuple[jax.Array, Any]:
+        pair, new_state, metrics = objective(apply, params, model_state, batch, keys)
+        value = ratio(pair) if mean else pair[0]
+        return value, (new_state, as_pair("loss", pair), as_pairs(metrics))
+
+    grads, (model_state, pair, metrics) = jax.grad(loss, has_aux=True)(params)
+    return grads, pair, model_state, metrics
+
+
+def _of_micro_batches(
+    recipe: Recipe,
+    state: TrainState,
+    params: Any,
+    batch: Any,
+    accumulate: int,
+    place: Callable[[Any], Any] | None,
+) -> tuple[Any, Pair, Any, dict[str, Sums]]:
+    def split(leaf: jax.Array) -> jax.Array:
+        if leaf.shape[0] % accumulate:
+            raise ValueError(
+                f"accumulate must divide the {leaf.shape[0]} rows of a batch, got {accumulate}"
+            )
+        return leaf.reshape(accumulate, leaf.shape[0] // accumulate, *leaf.shape[1:])
+
+    micro_batches = jax.tree.map(split, batch)
+    if place is not None:
+        micro_batches = place(micro_batches)
+
+    def add(carry: tuple[Any, Any], numbered: tuple[jax.Array, Any]) -> tuple[Any, Any]:
+        sums, model_state = carry
+        number, micro_batch = numbered
+        grads, pair, model_state, metrics = _of_micro_batch(
+            recipe, state, params, model_state, micro_batch, number
+        )
+        return (jax.tree.map(jnp.add, sums, grads), model_state), (pair, metrics)
+
+    start = (jax.tree.map(jnp.zeros_like, params), state.model_state)
+    (sums, model_state), (pairs, stacked) = jax.lax.scan(
+        add, start, (jnp.arange(accumulate), micro_batches)
+    )
+    return sums, total(pairs), model_state, {name: total(of) for name, of in stacked.items()}

@@ -1,0 +1,121 @@
+"""What a step differentiates, and the model as the objective calls it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxnn.keys import Keys, stream
+from jaxnn.losses import (
+    Loss,
+    negative_log_likelihood,
+    sigmoid_cross_entropy,
+    softmax_cross_entropy,
+    unwrap,
+)
+from jaxnn.metrics import Metric, Pair, Sums, accuracy, binary_accuracy, weighted
+from jaxnn.nn.adapters.functional import as_functional
+from jaxnn.nn.adapters.precision import computed_in
+from jaxnn.nn.adapters.remat import rematerialized
+from jaxnn.recipe import Apply, Objective, Recipe
+
+__all__ = ["bind", "init_variables", "inputs_of", "objective_of", "supervised"]
+
+
+def supervised(loss: Loss, metrics: Mapping[str, Metric]) -> Objective:
+    r"""The objective $\sum_i w_i\, \ell(f(x_i), y_i)$ over batches `{"x", "y", "weight"}`.
+
+    Args:
+      loss: `(outputs, targets) -> losses` of shape (n,) or (n, tokens).
+      metrics: names to `(outputs, targets, weight) -> (sum, count)`.
+
+    Returns:
+      An objective; the step divides its sum by its count.
+    """
+
+    def objective(
+        apply: Apply, params: Any, model_state: Any, batch: Any, keys: Keys
+    ) -> tuple[Pair, Any, dict[str, Sums]]:
+        outputs, model_state = apply(params, model_state, batch["x"], keys)
+        weight = batch.get("weight")
+        pair = weighted(loss(outputs, batch["y"]), weight)
+        values = {name: metric(outputs, batch["y"], weight) for name, metric in metrics.items()}
+        return pair, model_state, values
+
+    return objective
+
+
+# What a loss is judged by where the recipe does not say.
+_SUITABLE: Mapping[Loss, Mapping[str, Metric]] = {
+    softmax_cross_entropy: {"accuracy": accuracy},
+    negative_log_likelihood: {"accuracy": accuracy},
+    sigmoid_cross_entropy: {"accuracy": binary_accuracy},
+}
+
+
+def objective_of(recipe: Recipe) -> Objective:
+    """The recipe's own objective, or the supervised one of its loss."""
+    if recipe.objective is not None:
+        return recipe.objective
+    assert recipe.loss is not None  # a Recipe has one of the two
+    metrics = recipe.metrics
+    if metrics is None:
+        base = unwrap(recipe.loss)  # by identity: a callable need not be hashable
+        metrics = next((fit for loss, fit in _SUITABLE.items() if loss is base), {})
+    return supervised(recipe.loss, metrics)
+
+
+def inputs_of(batch: Any) -> Any:
+    """What of a batch the model is initialized with: `batch["x"]`, or all where it is no dict.
+
+    Raises:
+      ValueError: a dict without "x".
+    """
+    if not isinstance(batch, Mapping):
+        return batch
+    if "x" not in batch:
+        raise ValueError(f'a batch that is a dict must hold "x", got the keys {sorted(batch)}')
+    return batch["x"]
+
+
+def init_variables(recipe: Recipe, key: jax.Array, batch: Any) -> tuple[Any, Any]:
+    """Initial parameters and model state, from the stream "params" of the root key.
+
+    Args:
+      recipe: holds the model.
+      key: the run's root key.
+      batch: arrays of any number of examples; only shapes and dtypes matter.
+
+    Returns:
+      `(params, model_state)`; the state is `{}` where the model has none.
+    """
+    return as_functional(recipe.model).init(stream(key, "params"), inputs_of(batch))
+
+
+def bind(recipe: Recipe, *, train: bool, weight: jax.Array | None = None) -> Apply:
+    """The model as a pure function with its mode fixed: what an objective calls.
+
+    Args:
+      recipe: holds the model.
+      train: whether it is in training.
+      weight: the training batch's weights, (n,) or (n, tokens), for a model that leaves
+        padding out of its running statistics.
+
+    Returns:
+      `(params, model_state, inputs, keys) -> (outputs, model_state)`.
+    """
+    model = as_functional(recipe.model, rngs=recipe.rngs)
+
+    def apply(params: Any, model_state: Any, inputs: Any, keys: Keys) -> tuple[Any, Any]:
+        run = partial(model.apply, train=train, keys=keys, weight=weight)
+        if recipe.compute_dtype is not None:
+            run = computed_in(jnp.dtype(recipe.compute_dtype), run)
+        if recipe.remat and train:
+            run = rematerialized(run)
+        return run(params, model_state, inputs)
+
+    return apply

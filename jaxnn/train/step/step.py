@@ -1,0 +1,162 @@
+"""One step of training, one of evaluation: the pure functions that everything else runs.
+
+`jit` runs `train_step` on one device or a mesh of them, `vmap` a population of it, and
+`pmap_step` the same once a device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxnn.keys import Keys, stream
+from jaxnn.metrics import Sums, as_pairs
+from jaxnn.nn.axis import device_index
+from jaxnn.optim import lookahead_params, takes_rate_scale
+from jaxnn.recipe import MakeRecipe, Recipe, build
+from jaxnn.train.step.gradient import gradient
+from jaxnn.train.step.objective import bind, objective_of
+from jaxnn.train.step.skipping import skip_nonfinite
+from jaxnn.train.step.state import TrainState
+from jaxnn.train.step.trace import Probe, StepTrace
+
+__all__ = ["eval_step", "predict_step", "traced_step", "train_step"]
+
+
+def train_step(
+    recipe: Recipe | MakeRecipe, state: TrainState, batch: Any, accumulate: int = 1
+) -> tuple[TrainState, dict[str, Sums]]:
+    r"""One update of the parameters.
+
+    $$g = \nabla_\theta \Big[ \frac{\sum_i w_i \ell_i(\theta)}{\sum_i w_i} + R(\theta) \Big],
+    \qquad \theta \leftarrow \theta + \mathrm{update}(g)$$
+
+    Args:
+      recipe: a recipe, or `make_recipe` for `state.knobs`. Static under `jit`.
+      state: from `init_state`, or a step before.
+      batch: pytree of arrays (batch_size, …).
+      accumulate: parts in which the batch is taken to save memory; static under `jit`.
+
+    Returns:
+      The next state, and metrics as (sum, count) pairs: "loss" without the penalty, what
+      the objective measures, "penalty" where there is a regularizer, and "skipped" where
+      the recipe skips steps that are not finite.
+
+    >>> from jaxnn import Recipe, losses, nn, optim
+    >>> from jaxnn.train import init_state
+    >>> recipe = Recipe(nn.MLP((1,)), losses.squared_error, optim.sgd(0.1))
+    >>> batch = {"x": jnp.ones((8, 2)), "y": jnp.ones((8, 1))}
+    >>> step = jax.jit(train_step, static_argnums=0)
+    >>> state = init_state(recipe, 0, batch)
+    >>> for _ in range(30):
+    ...     state, metrics = step(recipe, state, batch)
+    >>> total, count = metrics["loss"]
+    >>> float(total / count) < 1e-6
+    True
+    """
+    state, metrics, _ = traced_step(recipe, state, batch, accumulate)
+    return state, metrics
+
+
+def traced_step(
+    recipe: Recipe | MakeRecipe,
+    state: TrainState,
+    batch: Any,
+    accumulate: int = 1,
+    *,
+    probes: Sequence[Probe] = (),
+    place_micro_batches: Callable[[Any], Any] | None = None,
+) -> tuple[TrainState, dict[str, Sums], tuple[StepTrace, ...]]:
+    """`train_step`, with what it shows to each of the probes."""
+    built = build(recipe, state.knobs, state.clock)
+    if built.augmentation is not None:
+        keys = Keys(state.key, state.clock, device=device_index())
+        batch = built.augmentation(keys("augmentation"), batch)
+    # Where an optimizer looks ahead, the point; else the parameters themselves.
+    point = lookahead_params(state.params, state.opt_state, rate_scale=state.control.scale)
+    grads, loss, model_state, metrics = gradient(
+        built, state, point, batch, accumulate, place_micro_batches
+    )
+    updates, opt_state = _updates(built, state, grads, loss)
+    params = optax.apply_updates(state.params, updates)
+    averaged = state.averaged
+    if built.average is not None:
+        new = {"params": params, "model_state": model_state}
+        averaged = built.average.update(averaged, new, state.control.updates)
+    control = state.control.replace(updates=state.control.updates + 1)
+    trace = StepTrace(params=state.params, grads=grads, updates=updates, loss=loss)
+    stepped = state.replace(
+        clock=state.clock + 1,
+        params=params,
+        model_state=model_state,
+        opt_state=opt_state,
+        averaged=averaged,
+        control=control,
+    )
+    if built.skip_nonfinite is not None:
+        stepped, metrics = skip_nonfinite(built.skip_nonfinite, state, stepped, grads, metrics)
+    return stepped, metrics, (trace,) * len(probes)
+
+
+def _updates(recipe: Recipe, state: TrainState, grads: Any, loss: jax.Array) -> tuple[Any, Any]:
+    assert recipe.optimizer is not None  # refused by Recipe
+    scale = state.control.scale
+    updates, opt_state = optax.with_extra_args_support(recipe.optimizer).update(
+        grads, state.opt_state, state.params, value=loss, grad=grads, rate_scale=scale
+    )
+    if not takes_rate_scale(state.opt_state):
+        updates = jax.tree.map(lambda u: u * scale.astype(u.dtype), updates)
+    return updates, opt_state
+
+
+def eval_step(
+    recipe: Recipe | MakeRecipe, state: TrainState, batch: Any, index: Any = 0
+) -> dict[str, Sums]:
+    """The metrics of a batch, the model in its mode for evaluation.
+
+    Args:
+      recipe: a recipe, or `make_recipe` for `state.knobs`. Static under `jit`.
+      state: holds the parameters.
+      batch: pytree of arrays (batch_size, …).
+      index: of the batch, the address of draws that an objective makes.
+
+    Returns:
+      Metrics as (sum, count) pairs, "loss" among them.
+    """
+    built = build(recipe, state.knobs, state.clock)
+    keys = Keys(stream(state.key, "evaluation"), jnp.asarray(index, jnp.int32))
+    params, model_state = _evaluated(built, state)
+    pair, _, metrics = objective_of(built)(
+        bind(built, train=False), params, model_state, batch, keys
+    )
+    return as_pairs({**metrics, "loss": pair})
+
+
+def predict_step(recipe: Recipe | MakeRecipe, state: TrainState, inputs: Any) -> Any:
+    """The model's outputs, in its mode for evaluation.
+
+    Args:
+      recipe: a recipe, or `make_recipe` for `state.knobs`. Static under `jit`.
+      state: holds the parameters.
+      inputs: what the model takes, (batch_size, …).
+
+    Returns:
+      The outputs.
+    """
+    built = build(recipe, state.knobs, state.clock)
+    keys = Keys(stream(state.key, "prediction"), jnp.zeros((), jnp.int32))
+    outputs, _ = bind(built, train=False)(*_evaluated(built, state), inputs, keys)
+    return outputs
+
+
+def _evaluated(recipe: Recipe, state: TrainState) -> tuple[Any, Any]:
+    """Parameters and model state to evaluate with: the average, where the recipe asks for it."""
+    if recipe.average is not None and recipe.average.evaluate:
+        current = (state.params, state.model_state)
+        averaged = (state.averaged["params"], state.averaged["model_state"])
+        return jax.tree.map(lambda mean, leaf: mean.astype(leaf.dtype), averaged, current)
+    return state.params, state.model_state
