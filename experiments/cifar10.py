@@ -26,6 +26,7 @@ import flax.linen as nn
 
 import jaxnn
 from experiments import images
+from experiments.program import run
 from jaxnn.data import augment
 from jaxnn.data.augment import Augmentation
 from jaxnn.data.image_sets import cifar10
@@ -86,4 +87,4 @@ def main(config: Config) -> jaxnn.Run:
 
 
 if __name__ == "__main__":
-    images.command(main, Config, __doc__)
+    run(main, Config, __doc__)

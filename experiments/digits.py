@@ -23,7 +23,6 @@ Expected: test accuracy 0.993 on average over seeds 0 to 9, 0.983 to 1.0 for a s
 
 from __future__ import annotations
 
-import sys
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -32,6 +31,7 @@ from typing import Literal
 import numpy as np
 
 import jaxnn
+from experiments.program import Devices, plain, run
 from jaxnn.data import augment
 from jaxnn.train import distributed
 
@@ -136,8 +136,10 @@ class Config:
     """Where the run is written, a new folder; None: runs/digits-DATE-TIME-seedN."""
     resume: Path | None = None
     """The folder of an earlier run with these settings, to go on from its last checkpoint."""
-    devices: int | None = None
-    """How many devices share each batch; None: all there are, of all processes."""
+    devices: Devices = None
+    """How devices share each batch. N: the first N devices; sharded: all of them, with the
+    numbers of one; pmap: all of them, each with its own draws and batch statistics. None: like
+    sharded where there are several."""
     distributed: bool = False
     """Train together with other processes: those of the cluster, or as the next three say."""
     coordinator: str | None = None
@@ -146,8 +148,6 @@ class Config:
     """How many processes train together."""
     process: int | None = None
     """The number of this one, from 0."""
-    compilation_cache: Path | None = None
-    """Keep compiled programs in this folder, so that the next process need not compile them."""
 
 
 def make_recipe(config: Config) -> jaxnn.Recipe:
@@ -188,15 +188,13 @@ def main(config: Config) -> jaxnn.Run:
         distributed.start(*place)
     elif any(part is not None for part in place):
         raise ValueError("coordinator, processes and process go with --distributed")
-    if config.compilation_cache is not None:
-        jaxnn.train.use_compilation_cache(config.compilation_cache)
     data = jaxnn.data.digits(key=config.seed, preprocess=one_scale)
     folder = config.folder
     if folder is None and config.resume is None:
         folder = Path("runs") / time.strftime(f"digits-%Y%m%d-%H%M%S-seed{config.seed}")
     page = jaxnn.report.Page()
     try:
-        run = jaxnn.fit(
+        trained = jaxnn.fit(
             make_recipe(config),
             data,
             epochs=config.epochs,
@@ -207,33 +205,19 @@ def main(config: Config) -> jaxnn.Run:
             folder=folder,
             resume=config.resume,
             devices=config.devices,
-            settings=_plain(config),
+            settings=plain(asdict(config)),
         )
     except KeyboardInterrupt:
         print(f"interrupted; to go on: --resume {folder or config.resume}, same settings")
         raise
-    test = run.evaluate(data.test)
+    test = trained.evaluate(data.test)
     if not distributed.is_first():
-        return run
+        return trained
     print(f"test accuracy {test['accuracy']:.4f}  (loss {test['loss']:.4f})")
-    print(f"run           {run.folder}")
+    print(f"run           {trained.folder}")
     print(f"page          {page.path}")
-    return run
-
-
-def _plain(config: Config) -> dict:
-    return {
-        name: str(value) if isinstance(value, Path) else value
-        for name, value in asdict(config).items()
-    }
+    return trained
 
 
 if __name__ == "__main__":
-    import tyro
-
-    try:
-        main(tyro.cli(Config, description=__doc__))
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except (ValueError, ImportError, OSError) as error:
-        sys.exit(f"error: {error}")
+    run(main, Config, __doc__)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import flax.linen as nn
 import jax
 
 import jaxnn
+from experiments.program import Devices, plain
 from jaxnn import optim
 from jaxnn.data.augment import Augmentation
 from jaxnn.nn import models
@@ -109,6 +108,10 @@ class Config:
     """Where the run is written, a new folder; None: runs/NAME-DATE-TIME-seedN."""
     resume: Path | None = None
     """The folder of an earlier run with these settings, to go on from its last checkpoint."""
+    devices: Devices = None
+    """How devices share each batch. N: the first N devices; sharded: all of them, with the
+    numbers of one; pmap: all of them, each with its own draws and batch statistics. None: like
+    sharded where there are several."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +153,8 @@ def train(
             observers=[jaxnn.report.Progress(), page],
             folder=folder,
             resume=config.resume,
-            settings=_plain(asdict(config)),
+            devices=config.devices,
+            settings=plain(asdict(config)),
         )
     except KeyboardInterrupt:
         print(f"interrupted; to go on: --resume {folder or config.resume}, same settings")
@@ -185,27 +189,6 @@ def make_optimizer(settings: Optimizer, steps: int) -> Any:
         rate = schedules.cosine(rate, steps)
     if settings.kind == "adamw":
         return optim.adamw(rate, weight_decay=settings.weight_decay)
-    return optim.with_weight_decay(
+    return optim.with_decoupled_weight_decay(
         optim.nesterov(rate, decay=settings.momentum), settings.weight_decay
     )
-
-
-C = TypeVar("C", bound=Config)
-
-
-def command(main: Callable[[C], Any], config: type[C], description: str | None) -> None:
-    """Run a program from the command line; what a user can mend is one line."""
-    import tyro
-
-    try:
-        main(tyro.cli(config, description=description))
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except (ValueError, ImportError, OSError) as error:
-        sys.exit(f"error: {error}")
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _plain(entry) for name, entry in value.items()}
-    return str(value) if isinstance(value, Path) else value

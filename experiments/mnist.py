@@ -22,6 +22,7 @@ from dataclasses import dataclass
 
 import jaxnn
 from experiments import images
+from experiments.program import run
 from jaxnn.data.image_sets import mnist
 
 
@@ -42,4 +43,4 @@ def main(config: Config) -> jaxnn.Run:
 
 
 if __name__ == "__main__":
-    images.command(main, Config, __doc__)
+    run(main, Config, __doc__)

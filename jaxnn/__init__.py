@@ -24,14 +24,20 @@ from jaxnn import (
     optim,
     regularizers,
     report,
+    scaling,
     train,
     tree,
 )
 from jaxnn._version import __version__
-from jaxnn.recipe import Recipe
+from jaxnn.optim import Knob
+from jaxnn.recipe import Apply, MakeRecipe, Objective, Recipe
 from jaxnn.train import Run, fit, load
 
 __all__ = [
+    "Apply",
+    "Knob",
+    "MakeRecipe",
+    "Objective",
     "Recipe",
     "Run",
     "__version__",
@@ -46,6 +52,7 @@ __all__ = [
     "optim",
     "regularizers",
     "report",
+    "scaling",
     "train",
     "tree",
 ]

@@ -1,8 +1,8 @@
-"""Checks of arguments at the boundary, so that every refusal reads the same.
+"""Checks of arguments at the boundary, whose errors all read the same.
 
-An error names the argument, the value it had, and what is allowed. Only what is
-concrete can be checked: a traced knob passes here, and `jaxnn.fit` checks the values
-behind it before anything is compiled, by building the recipe once from plain numbers.
+An error names the argument, its value, and what is allowed. Only concrete values can be checked.
+A traced knob passes here; `jaxnn.fit` checks the values behind it before anything is compiled, by
+building the recipe once from plain numbers.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from jax.core import Tracer
 
 
 def is_concrete(value: Any) -> bool:
-    """Whether `value` can be looked at now, that is, is not a tracer."""
+    """Say whether `value` is concrete, that is, not a tracer."""
     return not isinstance(value, Tracer)
 
 
@@ -32,10 +32,10 @@ def check_knob(
     """Refuse a concrete knob outside its range; let a traced one pass.
 
     Args:
-      name: the argument as the user wrote it.
+      name: the argument's name, as the user wrote it.
       value: a Python, NumPy or JAX number or array, or a tracer.
-      low: the smallest value allowed, or not quite allowed where `low_open`.
-      high: the largest value allowed, or not quite allowed where `high_open`.
+      low: the lower end of the range.
+      high: the upper end of the range.
       low_open: whether `low` itself is refused.
       high_open: whether `high` itself is refused.
 
@@ -55,7 +55,7 @@ def check_knob(
         values = np.asarray(value)
     except ValueError:  # a ragged list
         values = np.asarray(None)
-    if values.dtype.kind not in "iufV":  # V: bfloat16 and its like, which NumPy does not know
+    if values.dtype.kind not in "iufV":  # V: bfloat16 and others that NumPy does not know
         raise TypeError(f"{name} must be a number, got {value!r}")
     values = values.astype(np.float64)
     above = values > low if low_open else values >= low
@@ -67,7 +67,7 @@ def check_knob(
 
 
 def check_positive_int(name: str, value: Any) -> int:
-    """Return `value` as a Python int, or refuse what is not an integer of at least 1.
+    """Return `value` as a Python int; refuse it unless it is an integer of at least 1.
 
     >>> check_positive_int("epochs", 0)
     Traceback (most recent call last):
@@ -87,7 +87,7 @@ def check_positive_int(name: str, value: Any) -> int:
 
 
 def check_count(name: str, value: Any) -> int:
-    """Return `value` as a Python int, or refuse what is not an integer of at least 0.
+    """Return `value` as a Python int; refuse it unless it is an integer of at least 0.
 
     >>> check_count("patience", -1)
     Traceback (most recent call last):
@@ -100,7 +100,7 @@ def check_count(name: str, value: Any) -> int:
 
 
 def check_choice(name: str, value: Any, choices: Any) -> None:
-    """Refuse a name that is not among `choices`.
+    """Refuse a value that is not among `choices`.
 
     >>> check_choice("mode", "least", ("min", "max"))
     Traceback (most recent call last):
@@ -113,7 +113,7 @@ def check_choice(name: str, value: Any, choices: Any) -> None:
 
 
 def missing_extra(feature: str, extra: str) -> ImportError:
-    """The error for a feature whose optional dependency is not installed.
+    """Build the error for a feature whose optional dependency is not installed.
 
     >>> print(missing_extra("the report page", "report"))
     the report page needs packages that are not installed: pip install "jaxnn[report]"

@@ -1,8 +1,8 @@
-"""What a recipe consists of, as plain data: names and numbers instead of objects.
+"""Describe the parts of a recipe as plain data: names and numbers instead of objects.
 
-Optimizers, losses and initializers are closures, which neither compare nor print. Their
-free variables are what their factories were called with, so a description of those tells
-two recipes apart, goes into `config.json`, and means the same in the next process.
+Optimizers, losses and initializers are closures, which can neither be compared nor printed. Their
+free variables are the arguments of their factories. A description of those tells two recipes
+apart, is written to `config.json`, and is the same in another process.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from jax.core import Tracer
 
 __all__ = ["describe", "differences"]
 
-_SMALL = 16  # arrays up to this size are written out, larger ones as a checksum
+_SMALL = 16  # arrays of at most this many entries are written out, larger ones as a checksum
 
 
 def describe(thing: Any) -> Any:
-    """A description of `thing` that `json` can write.
+    """Describe a thing by data that `json` can write.
 
     Args:
-      thing: numbers, strings, containers, arrays, dataclasses (so Linen modules), functions
+      thing: numbers, strings, containers, arrays, dataclasses (such as Linen modules), functions
         with their closures, Optax transformations.
 
     Returns:
@@ -56,7 +56,7 @@ def _describe(thing: Any, above: tuple[int, ...]) -> Any:
         inner = {**dict(enumerate(thing.args)), **thing.keywords}
         return {_name(thing.func): _describe(inner, within)}
     if hasattr(thing, "init") and hasattr(thing, "update") and isinstance(thing, tuple):
-        return _describe(getattr(thing, "update"), within)  # noqa: B009, for the type checker  # an Optax pair: both close over the same
+        return _describe(getattr(thing, "update"), within)  # noqa: B009  # by name for the type checker; init closes over the same as update
     if isinstance(thing, Mapping):
         return {str(key): _describe(value, within) for key, value in thing.items()}
     if isinstance(thing, (tuple, list)):
@@ -65,7 +65,7 @@ def _describe(thing: Any, above: tuple[int, ...]) -> Any:
         return sorted((_describe(value, within) for value in thing), key=str)
     if isinstance(thing, re.Pattern):
         return {"re.compile": {"pattern": thing.pattern, "flags": int(thing.flags)}}
-    if hasattr(thing, "__wrapped__"):  # jitted or decorated: what it wraps, closure and all
+    if hasattr(thing, "__wrapped__"):  # jitted or decorated: the wrapped function
         return {_name(type(thing)): _describe(thing.__wrapped__, within)}
     if isinstance(thing, types.MethodType):
         owner = _describe(thing.__self__, within)
@@ -92,7 +92,7 @@ def _describe_array(array: Any) -> Any:
 def _describe_function(function: Any, above: tuple[int, ...]) -> Any:
     cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
     inner = {name: _describe(cell.cell_contents, above) for name, cell in cells}
-    # A user binds values by defaults as well as by closure; our factories by closure alone.
+    # Users bind values by defaults as well as by closure; jaxnn's factories only by closure.
     if _name(function).partition(".")[0] not in ("jaxnn", "optax"):
         defaults = (function.__defaults__ or (), function.__kwdefaults__ or {})
         inner |= {"defaults": _describe(defaults, above)} if any(defaults) else {}
@@ -100,7 +100,7 @@ def _describe_function(function: Any, above: tuple[int, ...]) -> Any:
 
 
 def _fields(thing: Any) -> dict[str, Any]:
-    # A Linen module's parent and unset name say where it stands, not what it is.
+    # A Linen module's parent and unset name say where it is used, not how it computes.
     values = {field.name: getattr(thing, field.name) for field in dataclasses.fields(thing)}
     values.pop("parent", None)
     if values.get("name", "") is None:
@@ -119,7 +119,7 @@ def _public(module: str) -> str:
 
 
 def differences(old: Any, new: Any, path: str = "") -> list[str]:
-    """Where two descriptions differ, a line each.
+    """List where two descriptions differ, one line for each place.
 
     >>> differences({"a": 1, "b": [1, 2]}, {"a": 1, "b": [1, 3]})
     ['b/1: 2 there, 3 here']
@@ -130,7 +130,7 @@ def differences(old: Any, new: Any, path: str = "") -> list[str]:
     elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         pairs = [(i, a, b) for i, (a, b) in enumerate(zip(old, new, strict=True))]
     else:
-        same = old == new or (old != old and new != new)  # NaN is itself here
+        same = old == new or (old != old and new != new)  # NaN equals itself here
         return [] if same else [f"{path or 'it'}: {old} there, {new} here"]
     return [
         line

@@ -1,14 +1,14 @@
-"""Every random draw has an address.
+"""Addresses of random draws, from which their keys are computed.
 
-A key is never carried along and split. The key of a draw is computed from the root key
-of the run and the draw's address (the name of a stream, then a step, an epoch or any
-other integers), as a chain of `jax.random.fold_in`:
+No key is carried along and split. The key of a draw is computed from the root key of the run and
+the draw's address, which is the name of a stream followed by integers such as the step or the
+epoch. It is a chain of `jax.random.fold_in`:
 
 $$k_0 = \\mathrm{fold}(\\text{root}, h(\\text{name})), \\qquad k_j = \\mathrm{fold}(k_{j-1}, i_j)$$
 
-with `h` a fixed 32-bit hash. So a draw does not depend on which draws were made before
-it: a resumed run, one member of a population and a batch spread over eight devices draw
-what the plain run drew. Within a Flax module the layer's path is folded in by Flax.
+Here `h` is a fixed 32-bit hash. A draw therefore does not depend on the draws made before it: a
+resumed run, one member of a population and a batch spread over eight devices draw the same numbers
+as the plain run. Within a Flax module, Flax folds in the layer's path.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = ["Keys", "as_key", "stream"]
 
 
 def as_key(key: Any) -> jax.Array:
-    """One typed key from a typed key, a raw `PRNGKey` or a plain integer.
+    """Convert a typed key, a raw `PRNGKey` or a plain integer to one typed key.
 
     Args:
       key: a scalar typed key (`jax.random.key(0)`), a raw key (`jax.random.PRNGKey(0)`,
@@ -38,7 +38,7 @@ def as_key(key: Any) -> jax.Array:
       A scalar typed key.
 
     Raises:
-      TypeError: anything else.
+      TypeError: `key` is anything else.
 
     >>> as_key(7) == jax.random.key(7)
     Array(True, dtype=bool)
@@ -47,11 +47,12 @@ def as_key(key: Any) -> jax.Array:
         if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.ndim == 0:
             return jnp.asarray(key)
         if key.dtype == np.uint32 and key.ndim == 1:
-            return jax.random.wrap_key_data(jnp.asarray(key))
+            with contextlib.suppress(TypeError):  # of another length than a key has
+                return jax.random.wrap_key_data(jnp.asarray(key))
     if is_concrete(key) and not isinstance(key, (bool, np.bool_)) and hasattr(key, "__index__"):
-        with contextlib.suppress(TypeError):  # an array that is no single integer
+        with contextlib.suppress(TypeError):  # an array that is not a single integer
             seed = operator.index(key)
-            # JAX would cut a larger seed down to its last 32 bits, and not say so.
+            # JAX would silently cut a larger seed down to its last 32 bits.
             if -(2**31) <= seed < 2**32:
                 return jax.random.key(seed)
     raise TypeError(
@@ -61,12 +62,12 @@ def as_key(key: Any) -> jax.Array:
 
 
 def stream(root: jax.Array, name: str, *indices: Any) -> jax.Array:
-    """The key at the address (`name`, `indices`) below `root`.
+    """Compute the key at the address (`name`, `indices`) below `root`.
 
     Args:
       root: scalar typed key.
-      name: of the stream, such as "dropout".
-      *indices: integers below 2^32, traced or not: the step, the epoch, …
+      name: the name of the stream, such as "dropout".
+      *indices: integers below 2^32, traced or not, such as the step or the epoch.
 
     Returns:
       Scalar typed key.
@@ -77,14 +78,14 @@ def stream(root: jax.Array, name: str, *indices: Any) -> jax.Array:
     >>> stream(root, "dropout", 3) == stream(root, "shuffle", 3)
     Array(False, dtype=bool)
     """
-    key = jax.random.fold_in(root, _name_hash(name))
+    key = jax.random.fold_in(root, name_hash(name))
     for index in indices:
         key = jax.random.fold_in(key, index)
     return key
 
 
-def _name_hash(name: str) -> int:
-    # Python's own hash() differs from process to process.
+def name_hash(name: str) -> int:
+    """Hash a stream's name to 32 bits; unlike Python's `hash`, alike in every process."""
     return int.from_bytes(hashlib.blake2s(name.encode(), digest_size=4).digest(), "little")
 
 

@@ -1,8 +1,8 @@
-"""The recipe: what is trained, and nothing of how long or where.
+"""The recipe, which says what is trained, and nothing of how long or where.
 
-A recipe holds modules and closures, which neither compare nor hash by value. So what the
-compiler sees is `make_recipe`, static and told apart by identity, and its knobs, traced:
-the recipe is built inside the trace and lives no longer than it. That is why a thousand
+A recipe holds modules and closures, which neither compare nor hash by value. The compiled
+functions therefore take `make_recipe`, which is static and compared by identity, and its knobs,
+which are traced. The recipe is built inside the trace and lives no longer than it, so a thousand
 values of the knobs compile once.
 """
 
@@ -22,10 +22,10 @@ from jax.typing import DTypeLike
 
 from jaxnn.arguments import check_choice, check_positive_int
 from jaxnn.keys import Keys
-from jaxnn.losses import Loss
-from jaxnn.metrics import Metric, Pair, Sums
-from jaxnn.nn.adapters.functional import Model, as_functional
-from jaxnn.optim import ParameterAverage
+from jaxnn.losses.checks import Loss
+from jaxnn.metrics.sums import Metric, Pair, Sums
+from jaxnn.nn.adapters.forms import Model, as_functional
+from jaxnn.optim.averaging import ParameterAverage
 from jaxnn.regularizers import Regularizer
 
 __all__ = [
@@ -38,51 +38,57 @@ __all__ = [
 ]
 
 Apply = Callable[[Any, Any, Any, Keys], tuple[Any, Any]]
-"""`(params, model_state, inputs, keys) -> (outputs, model_state)`: the model, its mode fixed."""
+"""`(params, model_state, inputs, keys) -> (outputs, model_state)`.
+
+It calls the model, whose mode is fixed.
+"""
 
 Objective = Callable[[Apply, Any, Any, Any, Keys], tuple[Pair, Any, Mapping[str, Sums | jax.Array]]]
-"""`(apply, params, model_state, batch, keys) -> ((sum, count), model_state, metrics)`"""
+"""`(apply, params, model_state, batch, keys) -> ((sum, count), model_state, metrics)`.
+
+It computes what the step differentiates; see `Recipe`.
+"""
 
 
 @dataclass(frozen=True, eq=False)
 class Recipe:
-    """What is trained: model, loss, optimizer, and what acts on the way.
+    """What is trained: model, loss, optimizer, and everything that acts on them in training.
 
-    Either `loss` is given, and the objective is the supervised one over batches
-    `{"x", "y", "weight"}`, or `objective` is, and anything goes.
+    Give either `loss`, for the supervised objective over batches `{"x", "y", "weight"}`, or an
+    `objective` of your own, whose batches may be any pytree.
 
     Attributes:
       model: a Flax Linen module, a pair of functions (init, apply), or a
         `jaxnn.nn.Functional`, which `jaxnn.nn.from_nnx` makes of an NNX module. Its mode is
-        told by the keyword that it has (`train`, `training`, `is_training` or
-        `deterministic`), if any; see `jaxnn.nn.as_functional`.
+        passed by whichever of the keywords `train`, `training`, `is_training` and
+        `deterministic` it has; see `jaxnn.nn.as_functional`.
       loss: `(outputs, targets) -> losses`, one per example; see `jaxnn.losses`.
-      optimizer: an Optax transformation, ours or any.
-      regularizer: `params -> penalty`, added to the mean loss; see `jaxnn.regularizers`.
-      augmentation: `(key, batch) -> batch`, applied to training batches in the step.
-      metrics: names to `(outputs, targets, weight) -> (sum, count)`, or an accumulator; see
-        `jaxnn.metrics`. None: what suits the loss (accuracy, for a classifier's). The loss
-        itself is always among them.
+      optimizer: an Optax transformation, of jaxnn or any other.
+      regularizer: `params -> penalty`, which is added to the mean loss; see
+        `jaxnn.regularizers`.
+      augmentation: `(key, batch) -> batch`, which is applied to training batches in the step.
+      metrics: maps names to `(outputs, targets, weight) -> (sum, count)`, or to a function that
+        returns an accumulator; see `jaxnn.metrics`. None: those that suit the loss, such as
+        accuracy for a classifier. The loss itself is always measured.
       objective: `(apply, params, model_state, batch, keys) -> ((sum, count), model_state,
-        metrics)`: what the step differentiates, instead of `loss` and `metrics`. It calls
-        `apply(params, model_state, inputs, keys)` for the model's outputs and new state,
+        metrics)`: computes what the step differentiates, in place of `loss` and `metrics`. It
+        calls `apply(params, model_state, inputs, keys)` for the model's outputs and new state,
         in training and evaluation alike, and takes its own draws from `keys("name")`.
-      controllers: what acts on the run after each evaluation: `jaxnn.train.early_stopping`,
-        `plateau`, …
+      controllers: objects that act on the run after each evaluation, such as
+        `jaxnn.train.early_stopping` and `jaxnn.train.plateau`.
       average: a running average of the parameters; see `jaxnn.optim.parameter_average`.
-      skip_nonfinite: leave out steps whose loss or gradient is NaN or Inf, as if their batch
-        had not been there, and end the run after this many in a row. None: do not look.
-      rngs: names of the streams that a Linen module draws from in training.
-      compute_dtype: what the model computes in, such as `jnp.bfloat16`: floating-point
-        parameters and inputs are cast to it before the model and its outputs to float32
-        after, so that parameters, the optimizer's and the model's state, loss and metrics
-        stay as they are. The loss is not scaled, which small gradients in float16 would need.
-        None: no casts.
+      skip_nonfinite: skip steps whose loss or gradient is NaN or infinite, as if their batch had
+        not been there, and end the run after this many in a row. None: do not check.
+      rngs: names of the streams from which a Linen module draws in training.
+      compute_dtype: dtype in which the model computes, such as `jnp.bfloat16`. Floating-point
+        parameters and inputs are cast to it before the model, and outputs to float32 after it.
+        Parameters, optimizer state, model state, loss and metrics keep their dtypes. The loss
+        is not scaled, which small gradients in float16 would need. None: no casts.
       remat: keep only some of the activations for the gradient and compute the others again,
-        see `jaxnn.nn.remat`: less memory on GPU and TPU for one more forward pass.
+        see `jaxnn.nn.remat`. It saves memory on GPU and TPU for one more forward pass.
 
     Raises:
-      ValueError, TypeError: parts that are missing or do not go together.
+      ValueError, TypeError: a part is missing, or parts do not go together.
 
     >>> import jaxnn
     >>> recipe = jaxnn.Recipe(
@@ -107,7 +113,7 @@ class Recipe:
     remat: bool = False
 
     def __post_init__(self) -> None:
-        as_functional(self.model)  # or is refused
+        as_functional(self.model)  # refuses what is not a model
         if (self.loss is None) == (self.objective is None):
             raise ValueError(
                 "a Recipe needs either loss= or objective=, got "
@@ -126,7 +132,7 @@ class Recipe:
             raise TypeError(f"controllers must be a tuple of them, got {self.controllers!r}")
         if self.skip_nonfinite is not None:
             check_positive_int("skip_nonfinite", self.skip_nonfinite)
-        if self.compute_dtype is not None:  # by one name, however it was written
+        if self.compute_dtype is not None:  # as one dtype object, however it was written
             object.__setattr__(self, "compute_dtype", _compute_dtype(self.compute_dtype))
         if not isinstance(self.remat, bool):
             raise TypeError(f"remat must be True or False, got {self.remat!r}")
@@ -147,20 +153,23 @@ def _compute_dtype(dtype: Any) -> np.dtype:
 
 
 MakeRecipe = Callable[..., Recipe]
-"""`knobs -> Recipe`: how a user declares what can vary. Called inside the trace.
+"""The type of `make_recipe`: `knobs -> Recipe`, by which a user declares what can vary.
 
-With a second parameter named `clock` it also receives the number of steps done, so that any knob
-can be scheduled: a dropout rate, a strength, a decay.
+It is called inside the trace. With a second parameter named `clock` it also receives the number of
+steps done, so that any knob can be scheduled: a dropout rate, a strength, a decay.
 """
 
 
 def build(recipe: Recipe | MakeRecipe, knobs: Any, clock: jax.Array | np.integer) -> Recipe:
-    """The recipe for these knobs at this point of the clock.
+    """Build the recipe for these knobs at this point of the clock.
 
     Args:
       recipe: a recipe, or `make_recipe`.
       knobs: pytree of scalars, traced or not.
       clock: scalar int32, the number of steps done; traced or not.
+
+    Returns:
+      The recipe.
 
     Raises:
       TypeError: `make_recipe` returns something else.
@@ -185,10 +194,10 @@ def build(recipe: Recipe | MakeRecipe, knobs: Any, clock: jax.Array | np.integer
 
 
 def as_maker(recipe: Recipe | MakeRecipe) -> MakeRecipe:
-    """The `make_recipe` that stands for a recipe, or is given as one.
+    """Return the `make_recipe` of a recipe, or the function itself if it is one.
 
     Raises:
-      TypeError: neither a recipe nor a function.
+      TypeError: `recipe` is neither a recipe nor a function.
     """
     if isinstance(recipe, Recipe):
         return recipe.maker

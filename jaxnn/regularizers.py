@@ -1,9 +1,9 @@
-"""Penalties on the parameters, added to the loss by the training step.
+"""Penalties on the parameters, which the training step adds to the loss.
 
-A regularizer is a pure function `params -> scalar`. Which parameters count is said by a mask,
-the same one that weight decay takes; biases and norm scales are left out unless it says
-otherwise. Lecture M's advice: never L1 or L2 with Adam and its like, whose root of the second
-moment divides the penalty away; decoupled weight decay instead.
+A regularizer is a pure function `params -> scalar`. A mask, of the same kind as that of weight
+decay, says which parameters it penalizes; by default biases and norm scales are left out.
+Lecture M advises never to use L1 or L2 with Adam-type optimizers, which divide the penalty's
+gradient by the root of the second moment; use decoupled weight decay there instead.
 """
 
 from __future__ import annotations
@@ -21,30 +21,33 @@ from jaxnn.tree import Mask, mask_tree, sum_of_absolutes, sum_of_squares
 __all__ = ["Regularizer", "elastic", "l1", "l2", "per_layer"]
 
 Regularizer = Callable[[Any], jax.Array]
-
+"""The type of a regularizer: `params -> penalty`, a scalar."""
 
 Number = float | jax.Array
 
 
 def _counted(mask: Mask, params: Any) -> list[jax.Array]:
+    """Return the leaves that the mask selects."""
     included = jax.tree.leaves(mask_tree(mask, params))
     return [leaf for leaf, counts in zip(jax.tree.leaves(params), included, strict=True) if counts]
 
 
 def l1(strength: Number, *, mask: Mask = "weights_only") -> Regularizer:
-    r"""L1 regularization, $\lambda \lVert W \rVert_1$, which drives weights to 0 exactly.
+    r"""Build L1 regularization, $\lambda \lVert W \rVert_1$.
 
-    Its gradient is $\lambda\,\mathrm{sign}(W)$, taken as 0 at 0.
+    It makes weights sparse, that is, brings many of them very close to 0 (lecture N). Gradient
+    steps do not set them to exactly 0: the gradient is $\lambda\,\mathrm{sign}(W)$, taken as
+    0 at 0, so a weight steps back and forth around 0.
 
     Args:
       strength: λ, at least 0; a float or a traced scalar.
-      mask: which parameters count, see `jaxnn.tree.mask_tree`.
+      mask: which parameters are penalized, see `jaxnn.tree.mask_tree`.
 
     Returns:
       A function of a parameter tree that returns the scalar penalty.
 
     Raises:
-      ValueError: a concrete `strength` below 0.
+      ValueError: a concrete `strength` is below 0.
 
     >>> params = {"kernel": jnp.array([[3.0], [-4.0]]), "bias": jnp.array([5.0])}
     >>> l1(0.1)(params).round(3)
@@ -57,24 +60,26 @@ def l1(strength: Number, *, mask: Mask = "weights_only") -> Regularizer:
 
 
 def l2(strength: Number, *, mask: Mask = "weights_only") -> Regularizer:
-    r"""L2 regularization, $\tfrac12 \lambda \lVert W \rVert_2^2$, whose gradient is $\lambda W$.
+    r"""Build L2 regularization, $\tfrac12 \lambda \lVert W \rVert_2^2$.
+
+    Its gradient is $\lambda W$.
 
     Args:
       strength: λ, at least 0; a float or a traced scalar.
-      mask: which parameters count, see `jaxnn.tree.mask_tree`.
+      mask: which parameters are penalized, see `jaxnn.tree.mask_tree`.
 
     Returns:
       A function of a parameter tree that returns the scalar penalty.
 
     Raises:
-      ValueError: a concrete `strength` below 0.
+      ValueError: a concrete `strength` is below 0.
 
     >>> params = {"kernel": jnp.array([[3.0], [4.0]]), "bias": jnp.array([5.0])}
     >>> l2(0.1)(params)
     Array(1.25, dtype=float32)
 
-    Source: lectures C, L, M and N. (Keras' L2 and lecture L's example have no ½:
-    their λ is half of this one.)
+    Source: lectures C, L, M and N. (Keras' L2 and lecture L's example have no ½,
+    so their λ is half of this one.)
     """
     check_knob("l2 strength", strength, 0)
     return lambda params: (
@@ -83,20 +88,20 @@ def l2(strength: Number, *, mask: Mask = "weights_only") -> Regularizer:
 
 
 def elastic(l1: Number, l2: Number, *, mask: Mask = "weights_only") -> Regularizer:
-    r"""Elastic net, $\sum_w \lambda_1 |w| + \lambda_2 w^2$, as lecture N writes it.
+    r"""Build the elastic net, $\sum_w \lambda_1 |w| + \lambda_2 w^2$, as lecture N writes it.
 
-    There is no ½ here: `elastic(0, s)` is `l2(2 * s)`.
+    It has no ½, so `elastic(0, s)` equals `l2(2 * s)`.
 
     Args:
       l1: λ₁, at least 0; a float or a traced scalar.
       l2: λ₂, at least 0; a float or a traced scalar.
-      mask: which parameters count, see `jaxnn.tree.mask_tree`.
+      mask: which parameters are penalized, see `jaxnn.tree.mask_tree`.
 
     Returns:
       A function of a parameter tree that returns the scalar penalty.
 
     Raises:
-      ValueError: a concrete strength below 0.
+      ValueError: a concrete strength is below 0.
 
     >>> elastic(0.1, 0.2)({"kernel": jnp.array([[3.0], [-4.0]])}).round(3)
     Array(5.7, dtype=float32)
@@ -120,20 +125,20 @@ def per_layer(
     *,
     mask: Mask = "weights_only",
 ) -> Regularizer:
-    """A strength of its own for each layer, by path; other layers have none.
+    """Give each layer its own strength, by path; other layers are not penalized.
 
     Args:
       regularizer: `l1` or `l2`, or any `(strength, mask=...) -> Regularizer`.
-      strengths: regular expressions on the path, such as "Dense_0", and their λ. A leaf
-        that several name is counted for each.
-      mask: which parameters count within a layer.
+      strengths: maps regular expressions on the path, such as "Dense_0", to strengths λ. A leaf
+        that several expressions match is penalized by each.
+      mask: which parameters are penalized within a layer.
 
     Returns:
       A function of a parameter tree that returns the scalar penalty.
 
     Raises:
-      ValueError: a concrete strength below 0; when it is called, a path that names no
-        parameter.
+      ValueError: a concrete strength is below 0. The penalty itself raises one if an expression
+        matches no parameter.
 
     >>> params = {"Dense_0": {"kernel": jnp.ones((1, 2))}, "Dense_1": {"kernel": jnp.ones((2, 1))}}
     >>> per_layer(l2, {"Dense_0": 0.1, "Dense_1": 0.3})(params).round(3)

@@ -22,8 +22,10 @@
 # %% [markdown]
 # ## Install
 #
-# jaxnn asks for nothing newer than what Colab has, so that Colab's own JAX, built for its TPU or
-# GPU, stays in place. The cell makes sure of that.
+# On Colab, the cell clones the repository, installs jaxnn from the clone, and makes its programs
+# importable. jaxnn requires nothing newer than what Colab has, so that Colab's own JAX, which is
+# built for its TPU or GPU, stays in place; the cell checks that it did. Where jaxnn and its
+# programs can be imported already, nothing happens.
 
 # %%
 import importlib.util
@@ -34,9 +36,12 @@ from importlib.metadata import version
 before = (
     {name: version(name) for name in ("jax", "jaxlib")} if importlib.util.find_spec("jax") else {}
 )
-if importlib.util.find_spec("jaxnn") is None:
-    source = "jaxnn[report] @ git+https://github.com/jaxnn/jaxnn"
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", source], check=True)
+if any(importlib.util.find_spec(name) is None for name in ("jaxnn", "experiments")):
+    clone = ["git", "clone", "-q", "--depth", "1", "https://github.com/jaxnn/jaxnn", "jaxnn-clone"]
+    subprocess.run(clone, check=True)
+    install = [sys.executable, "-m", "pip", "install", "-q", "-e", "jaxnn-clone[report]"]
+    subprocess.run(install, check=True)
+    sys.path.insert(0, "jaxnn-clone")  # pip's own entry counts from the next start of Python
 for name, old in before.items():
     assert version(name) == old, (
         f"pip moved {name} from {old} to {version(name)}: restart the runtime"
@@ -50,15 +55,15 @@ import jax
 
 import jaxnn
 
-if mending := jaxnn.train.unused_accelerator():
-    raise SystemExit(mending)
+if remedy := jaxnn.train.unused_accelerator():
+    raise SystemExit(remedy)
 print("jaxnn", jaxnn.__version__, "on", ", ".join(jaxnn.train.device_names()))
 
 # %% [markdown]
 # ## Train
 #
-# A recipe says what is trained; `fit` says how long and on what. The same key gives the same run,
-# to the last bit.
+# A recipe says what is trained; the arguments of `fit` say how long and on which data. The same key
+# gives the same run, bit for bit.
 
 # %%
 recipe = jaxnn.Recipe(
@@ -74,7 +79,8 @@ run.evaluate(data.test)
 # %% [markdown]
 # ## Curves
 #
-# In units of epochs: faint the loss of each step, strong the mean of each epoch.
+# The horizontal axis counts epochs. The faint line is the loss of each step, the strong line the
+# mean over each epoch.
 
 # %%
 from IPython.display import SVG, display
@@ -85,7 +91,7 @@ display(SVG(jaxnn.report.svg(jaxnn.report.metric_curve(run.history, "accuracy"))
 # %% [markdown]
 # ## Every knob is an array
 #
-# What can vary is declared as a function of knobs. All their values share one compilation.
+# A function of the knobs declares what can vary. All values of the knobs share one compilation.
 
 
 # %%
@@ -106,8 +112,8 @@ for lr in (1e-2, 1e-3, 1e-4):
 # %% [markdown]
 # ## The experiment
 #
-# `python -m experiments.digits` is the same job from a terminal. Its `main` is called just the
-# same from here, and leaves a folder with settings, history, checkpoints and a page.
+# `python -m experiments.digits` trains on the digits from a terminal. Its `main` can be called from
+# here too. It writes a folder with settings, history, checkpoints and a page.
 
 # %%
 from pathlib import Path

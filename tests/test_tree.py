@@ -95,7 +95,7 @@ def test_what_is_no_mask_is_refused(bad):
 
 
 def test_a_tree_of_booleans_that_does_not_fit_is_refused():
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"^mask must have the structure of the parameters, .*got"):
         mask_tree({"Dense_0": True}, PARAMS)
 
 

@@ -36,6 +36,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.lectures.drawing import LINES
+from experiments.program import run
 from jaxnn import nn
 from jaxnn.arguments import check_positive_int
 from jaxnn.keys import stream
@@ -217,11 +218,4 @@ def _histogram(axes: Axes, values: np.ndarray, ends: tuple[float, float]) -> Non
 
 
 if __name__ == "__main__":
-    import sys
-
-    import tyro
-
-    try:
-        main(tyro.cli(Config, description=__doc__))
-    except ValueError as error:
-        sys.exit(f"error: {error}")
+    run(main, Config, __doc__)

@@ -31,6 +31,7 @@ import jax
 import numpy as np
 
 import jaxnn
+from experiments.program import Devices, run
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,10 @@ class Config:
     """Passes over the examples."""
     seed: int = 0
     """Of the data, the first weights, the shuffle and dropout."""
+    devices: Devices = None
+    """How devices share each batch. N: the first N devices; sharded: all of them, with the
+    numbers of one; pmap: all of them, each with its own draws and batch statistics. None: like
+    sharded where there are several."""
 
 
 class Result(NamedTuple):
@@ -108,18 +113,19 @@ def main(config: Config) -> Result:
     """Train, and evaluate on the test examples."""
     data, recipe = make_data(config), make_recipe(config)
     state = jaxnn.train.init_state(recipe, config.seed, data.train)
-    run = jaxnn.fit(
+    trained = jaxnn.fit(
         recipe,
         data,
         state=state,
         epochs=config.epochs,
         batch_size=config.batch_size,
         key=config.seed,
+        devices=config.devices,
         observers=[_say],
     )
-    test = run.evaluate(data.test, batch_size=config.batch_size)
+    test = trained.evaluate(data.test, batch_size=config.batch_size)
     print(f"test      loss {test['loss']:.4f}  accuracy {test['accuracy']:.4f}")
-    return Result(run, data, state.params, test)
+    return Result(trained, data, state.params, test)
 
 
 def _say(record: jaxnn.train.EpochRecord) -> None:
@@ -131,11 +137,4 @@ def _say(record: jaxnn.train.EpochRecord) -> None:
 
 
 if __name__ == "__main__":
-    import sys
-
-    import tyro
-
-    try:
-        main(tyro.cli(Config, description=__doc__))
-    except ValueError as error:
-        sys.exit(f"error: {error}")
+    run(main, Config, __doc__)

@@ -35,6 +35,7 @@ import numpy as np
 import optax
 
 from experiments.lectures import drawing
+from experiments.program import run
 from jaxnn import optim
 from jaxnn.report import write_album
 
@@ -267,11 +268,4 @@ def draw(chosen: dict[str, dict[str, Chosen]], config: Config) -> Path:
 
 
 if __name__ == "__main__":
-    import sys
-
-    import tyro
-
-    try:
-        main(tyro.cli(Config, description=__doc__))
-    except ValueError as error:
-        sys.exit(f"error: {error}")
+    run(main, Config, __doc__)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.program import run
 from jaxnn.optim import schedules
 from jaxnn.report import write_album
 from jaxnn.report.style import COLOURS, INK, plain_style
@@ -216,11 +217,4 @@ def _draw(names: Sequence[str], values: dict[str, np.ndarray]) -> Figure:
 
 
 if __name__ == "__main__":
-    import sys
-
-    import tyro
-
-    try:
-        main(tyro.cli(Config, description=__doc__))
-    except ValueError as error:
-        sys.exit(f"error: {error}")
+    run(main, Config, __doc__)

@@ -21,6 +21,7 @@ import jax
 import numpy as np
 
 import jaxnn
+from experiments.program import Devices, run
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,10 @@ class Config:
     """Steps between two printed lines."""
     seed: int = 0
     """Of the points and of the first weight."""
+    devices: Devices = None
+    """How devices share each batch. N: the first N devices; sharded: all of them, with the
+    numbers of one; pmap: all of them, each with its own draws and batch statistics. None: like
+    sharded where there are several."""
 
 
 class Result(NamedTuple):
@@ -72,6 +77,7 @@ def main(config: Config) -> Result:
         epochs=config.steps,
         batch_size=config.points,
         key=config.seed,
+        devices=config.devices,
     ):
         line = epoch.state.params["Dense_0"]
         w.append(line["kernel"].item())
@@ -84,11 +90,4 @@ def main(config: Config) -> Result:
 
 
 if __name__ == "__main__":
-    import sys
-
-    import tyro
-
-    try:
-        main(tyro.cli(Config, description=__doc__))
-    except ValueError as error:
-        sys.exit(f"error: {error}")
+    run(main, Config, __doc__)

@@ -30,6 +30,7 @@ import jax
 import numpy as np
 
 import jaxnn
+from experiments.program import Devices, run
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,10 @@ class Config:
     """Factor λ of λΣw² in the cost, at least 0."""
     seed: int = 0
     """Of the data and of the first weights."""
+    devices: Devices = None
+    """How devices share each batch. N: the first N devices; sharded: all of them, with the
+    numbers of one; pmap: all of them, each with its own draws and batch statistics. None: like
+    sharded where there are several."""
 
 
 class Logistic(nn.Module):
@@ -118,32 +123,26 @@ def _train(config: Config, x: np.ndarray, y: np.ndarray) -> Result:
     )
     batch = {"x": x, "y": y}
     state = jaxnn.train.init_state(recipe, config.seed, batch)
-    run = jaxnn.fit(
+    trained = jaxnn.fit(
         recipe,
         batch,
         state=state,
         epochs=config.steps,
         batch_size=config.samples,
         key=config.seed,
+        devices=config.devices,
     )
-    losses = run.history.series("train/loss")
+    losses = trained.history.series("train/loss")
     return Result(
         x,
         y,
         first=jax.tree.map(np.asarray, state.params),
-        last=jax.tree.map(np.asarray, run.state.params),
-        costs=losses + run.history.series("train/penalty"),
+        last=jax.tree.map(np.asarray, trained.state.params),
+        costs=losses + trained.history.series("train/penalty"),
         losses=losses,
-        accuracy=run.evaluate(batch)["accuracy"],
+        accuracy=trained.evaluate(batch)["accuracy"],
     )
 
 
 if __name__ == "__main__":
-    import sys
-
-    import tyro
-
-    try:
-        main(tyro.cli(Config, description=__doc__))
-    except ValueError as error:
-        sys.exit(f"error: {error}")
+    run(main, Config, __doc__)

@@ -3,7 +3,7 @@
 from jaxnn.data import augment
 from jaxnn.data.datasets import Data, digits, from_arrays, from_parts
 from jaxnn.data.files import from_csv, from_npz
-from jaxnn.data.folds import k_fold, k_folds
+from jaxnn.data.folds import k_fold_data, k_fold_indices
 from jaxnn.data.image_sets import cifar10, fashion_mnist, mnist
 from jaxnn.data.preprocess.components import PCA, fit_pca, pca, unpca
 from jaxnn.data.preprocess.images import (
@@ -14,6 +14,7 @@ from jaxnn.data.preprocess.images import (
     fit_mean_image,
     uncenter,
 )
+from jaxnn.data.preprocess.methods import apply, invert
 from jaxnn.data.preprocess.standardization import (
     Standardization,
     fit_standardize,
@@ -21,7 +22,6 @@ from jaxnn.data.preprocess.standardization import (
     unstandardize,
 )
 from jaxnn.data.preprocess.states import load_state, save_state
-from jaxnn.data.preprocess.table import apply, invert
 from jaxnn.data.preprocess.whitening import (
     ZCA,
     Whitening,
@@ -61,8 +61,8 @@ __all__ = [
     "from_parts",
     "invert",
     "iterate",
-    "k_fold",
-    "k_folds",
+    "k_fold_data",
+    "k_fold_indices",
     "load_state",
     "mnist",
     "pca",

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from jaxnn.arguments import check_positive_int
-from jaxnn.data.preprocess.table import Method, State, apply, fit_method
+from jaxnn.data.preprocess.methods import Method, State, apply, fit_method
 from jaxnn.data.split import split_indices
 from jaxnn.data.validate import as_dense, check_batch
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from jaxnn.data.datasets import Data, from_arrays
-from jaxnn.data.preprocess.table import Method
+from jaxnn.data.preprocess.methods import Method
 from jaxnn.data.readers.npz import read_npz
 from jaxnn.data.readers.tables import read_csv
 

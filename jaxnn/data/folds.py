@@ -10,15 +10,18 @@ import numpy as np
 
 from jaxnn.arguments import check_positive_int
 from jaxnn.data.datasets import Data, from_parts
-from jaxnn.data.preprocess.table import Method
-from jaxnn.data.split import class_numbers, random_order
+from jaxnn.data.host_permutation import random_order
+from jaxnn.data.preprocess.methods import Method
+from jaxnn.data.split import class_numbers
 from jaxnn.data.validate import as_dense, check_batch
 from jaxnn.keys import as_key
 
-__all__ = ["k_fold", "k_folds"]
+__all__ = ["k_fold_data", "k_fold_indices"]
 
 
-def k_fold(n: int, k: int, *, key: Any, labels: Any = None) -> list[tuple[np.ndarray, np.ndarray]]:
+def k_fold_indices(
+    n: int, k: int, *, key: Any, labels: Any = None
+) -> list[tuple[np.ndarray, np.ndarray]]:
     """k ways to split the examples 0 … n − 1 into train and val, each in val once.
 
     The sizes of the k validation parts differ by at most 1. With `labels` that holds within
@@ -37,7 +40,7 @@ def k_fold(n: int, k: int, *, key: Any, labels: Any = None) -> list[tuple[np.nda
       ValueError: k out of range, labels of another shape, or a class of fewer than k
         examples, which some validation part would lack.
 
-    >>> [(train.tolist(), val.tolist()) for train, val in k_fold(5, 2, key=0)]
+    >>> [(train.tolist(), val.tolist()) for train, val in k_fold_indices(5, 2, key=0)]
     [([2, 3], [1, 4, 0]), ([1, 4, 0], [2, 3])]
 
     Source: lecture L, cross validation; lecture C, hyper-parameter optimization.
@@ -49,14 +52,14 @@ def k_fold(n: int, k: int, *, key: Any, labels: Any = None) -> list[tuple[np.nda
     smallest = np.bincount(class_of).min()
     if smallest < k:
         raise ValueError(f"k must be at most the size of the smallest class, {smallest}, got {k}")
-    order = np.asarray(random_order(as_key(key), "k_fold", n))
+    order = random_order(as_key(key), "k_fold", n)
     # Dealt out class after class, like cards: neither a class nor the whole is off by over 1.
     fold_of = np.empty(n, int)
     fold_of[np.argsort(class_of[order], kind="stable")] = np.arange(n) % k
     return [(order[fold_of != fold], order[fold_of == fold]) for fold in range(k)]
 
 
-def k_folds(
+def k_fold_data(
     batch: Any,
     k: int,
     *,
@@ -78,9 +81,9 @@ def k_folds(
 
     Raises:
       TypeError: a sparse matrix, or entries that are no numbers.
-      ValueError: as `k_fold`; lengths that differ, NaN or Inf; or `stratify` without `y`.
+      ValueError: as `k_fold_indices`; lengths that differ, NaN or Inf; or `stratify` without `y`.
 
-    >>> folds = k_folds({"x": np.eye(6), "y": np.arange(6)}, 3, key=0)
+    >>> folds = k_fold_data({"x": np.eye(6), "y": np.arange(6)}, 3, key=0)
     >>> [(len(data.train["y"]), len(data.val["y"])) for data in folds]
     [(4, 2), (4, 2), (4, 2)]
 
@@ -90,7 +93,7 @@ def k_folds(
     if stratify and not (isinstance(batch, Mapping) and batch.get("y") is not None):
         raise ValueError("stratify=True needs a batch with y, the labels to stratify by")
     arrays = jax.tree.map(lambda leaf: np.asarray(as_dense("batch", leaf)), batch)
-    folds = k_fold(n, k, key=key, labels=arrays["y"] if stratify else None)
+    folds = k_fold_indices(n, k, key=key, labels=arrays["y"] if stratify else None)
     return [
         from_parts(
             *(jax.tree.map(lambda leaf, rows=rows: leaf[rows], arrays) for rows in fold),

@@ -16,7 +16,7 @@ import numpy as np
 
 from jaxnn.arguments import check_knob
 from jaxnn.data.datasets import Data, from_parts
-from jaxnn.data.preprocess.table import Method
+from jaxnn.data.preprocess.methods import Method
 from jaxnn.data.readers.image_folders import Pictures, read_binary, read_idx_files
 from jaxnn.data.readers.originals import CIFAR10, FASHION_MNIST, MNIST
 from jaxnn.data.split import split_indices
@@ -42,7 +42,7 @@ def mnist(
         number and size of pictures. None: the cache, where they must be the originals.
       download: whether to fetch the files that are missing.
       verify: whether the files in `folder`, too, must be the originals, by their SHA-256.
-      preprocess: a name in `jaxnn.data.preprocess.table.FITS` or a function `fit(x) -> state`, for
+      preprocess: a name in `jaxnn.data.preprocess.methods.FITS` or a function `fit(x) -> state`, for
         what is fitted on the training part and applied to all; by default mean 0 and
         deviation 1 for each channel. None: `x` stays uint8 from 0 to 255.
       val_fraction: what share of the original training part becomes `val`, by class, in
@@ -88,7 +88,7 @@ def fashion_mnist(
       folder: where the four files are, see `mnist`. None: the cache.
       download: whether to fetch the files that are missing.
       verify: whether the files in `folder`, too, must be the originals, by their SHA-256.
-      preprocess: a name in `jaxnn.data.preprocess.table.FITS` or a function `fit(x) -> state`, for
+      preprocess: a name in `jaxnn.data.preprocess.methods.FITS` or a function `fit(x) -> state`, for
         what is fitted on the training part and applied to all; by default mean 0 and
         deviation 1 for each channel. None: `x` stays uint8 from 0 to 255.
       val_fraction: what share of the original training part becomes `val`, by class, in
@@ -132,7 +132,7 @@ def cifar10(
         any number of pictures. None: the cache, where it must be the original archive.
       download: whether to fetch the archive if it is missing.
       verify: whether the archive in `folder`, too, must be the original, by its SHA-256.
-      preprocess: a name in `jaxnn.data.preprocess.table.FITS` or a function `fit(x) -> state`, for
+      preprocess: a name in `jaxnn.data.preprocess.methods.FITS` or a function `fit(x) -> state`, for
         what is fitted on the training part and applied to all; by default mean 0 and
         deviation 1 for each channel. None: `x` stays uint8 from 0 to 255, a quarter of the memory.
       val_fraction: what share of the original training part becomes `val`, by class, in

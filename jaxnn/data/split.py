@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
-import jax
 import numpy as np
 
 from jaxnn.arguments import check_positive_int
-from jaxnn.keys import as_key, stream
+from jaxnn.data.host_permutation import random_order
+from jaxnn.keys import as_key
 
-__all__ = ["class_numbers", "random_order", "split_indices"]
+__all__ = ["class_numbers", "split_indices"]
 
 _SUM_TOLERANCE = 1e-9
 
@@ -54,7 +53,7 @@ def split_indices(
     n = check_positive_int("n", n)
     shares = _shares(fractions)
     class_of = np.zeros(n, int) if labels is None else class_numbers(labels, n)
-    order = np.asarray(random_order(as_key(key), "split", n))
+    order = random_order(as_key(key), "split", n)
 
     by_class = np.argsort(class_of[order], kind="stable")
     part_of = np.empty(n, int)
@@ -71,12 +70,6 @@ def split_indices(
             f"of {', '.join(str(len(part)) for part in parts)} from {n} examples"
         )
     return parts
-
-
-@partial(jax.jit, static_argnums=(1, 2))  # as one program, which compiles faster than its parts
-def random_order(root: jax.Array, name: str, n: int) -> jax.Array:
-    """A permutation of 0 … n − 1 from a stream of the root key."""
-    return jax.random.permutation(stream(root, name), n)
 
 
 def _shares(fractions: Sequence[float]) -> np.ndarray:

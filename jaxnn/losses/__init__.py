@@ -1,7 +1,7 @@
-"""Losses: pure functions of outputs and targets, one number per example.
+"""Losses: pure functions of outputs and targets that return one number per example.
 
-A loss returns the loss of every example (or token), so that the step can weight them and
-divide once. Its settings are keyword arguments, and `functools.partial` binds them:
+The training step weights the losses of the examples (or tokens) and divides once. The settings
+of a loss are keyword arguments, which `functools.partial` binds:
 
 >>> from functools import partial
 >>> import jaxnn
@@ -11,12 +11,12 @@ divide once. Its settings are keyword arguments, and `functools.partial` binds t
 ...     )
 ...     return jaxnn.Recipe(jaxnn.nn.MLP((100, 10)), loss, jaxnn.optim.adam(1e-3))
 
-It refuses shapes that do not fit, which are known when it is traced, and carries a `check` of
-what only values can show, which `jaxnn.fit` runs on the data, and on the settings, before
-anything is compiled. An own loss is any function `(outputs, targets) -> losses`.
+A loss refuses shapes that do not fit when it is traced. It also carries a `check` of its targets'
+values and of its settings, which `jaxnn.fit` runs on the data before anything is compiled. A loss
+of your own is any function `(outputs, targets) -> losses`.
 """
 
-from jaxnn.losses.checks import Loss, check_targets, unwrap
+from jaxnn.losses.checks import Loss, check_targets
 from jaxnn.losses.classification import (
     negative_log_likelihood,
     sigmoid_cross_entropy,
@@ -33,5 +33,4 @@ __all__ = [
     "sigmoid_cross_entropy",
     "softmax_cross_entropy",
     "squared_error",
-    "unwrap",
 ]

@@ -1,4 +1,4 @@
-"""What only the values of the targets show, looked at before anything is compiled."""
+"""Checks of targets and settings, which run on concrete values before anything is compiled."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ __all__ = [
 ]
 
 Loss = Callable[[Any, Any], jax.Array]
-"""`(outputs, targets) -> losses`, one for each example."""
+"""The type of a loss: `(outputs, targets) -> losses`, one for each example."""
 
 Check = Callable[..., None]
-"""`(name, outputs, targets, counts, **settings)`; the settings are those that the loss takes."""
+"""`(name, outputs, targets, counts, **settings)`, where the settings are those of the loss."""
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 def checked_by(check: Check) -> Callable[[_F], _F]:
-    """A decorator that declares a loss's check of its targets and settings."""
+    """Decorate a loss with the check of its targets and settings."""
 
     def attach(loss: _F) -> _F:
         loss.check = check  # type: ignore[attr-defined]
@@ -46,18 +46,18 @@ def checked_by(check: Check) -> Callable[[_F], _F]:
 def check_targets(
     loss: Loss, name: str, outputs: jax.ShapeDtypeStruct, targets: Any, weight: Any = None
 ) -> None:
-    """Run the loss's own check of its targets, where it declares one.
+    """Run the loss's own check of its targets, if it declares one.
 
     Args:
-      loss: one of this package, a `functools.partial` of one, whose settings are checked
-        too, or any function.
-      name: of the data in the error, such as "train: y".
+      loss: one of this package, any function, or a `functools.partial` of one, whose settings
+        are checked too.
+      name: what the error calls the data, such as "train: y".
       outputs: shape and dtype of the model's outputs for these targets.
       targets: the concrete targets.
-      weight: (n,) or (n, tokens); targets of weight 0 are not looked at.
+      weight: (n,) or (n, tokens); targets of weight 0 are not checked. None: all are.
 
     Raises:
-      ValueError, TypeError: targets that the loss cannot take.
+      ValueError, TypeError: the loss cannot take these targets.
     """
     check: Check | None = getattr(unwrap(loss), "check", None)
     if check is None:
@@ -70,7 +70,7 @@ def check_targets(
 
 
 def unwrap(loss: Loss) -> Loss:
-    """The function behind any number of `functools.partial`."""
+    """Return the function behind any number of `functools.partial`."""
     while isinstance(loss, partial):
         loss = loss.func
     return loss
@@ -85,7 +85,7 @@ def check_labels(
     label_smoothing: Any = None,
     class_weights: Any = None,
 ) -> None:
-    """Refuse integer labels that are no class, and rows that are no distribution."""
+    """Refuse integer labels outside the classes, and rows that are not distributions."""
     classes = outputs.shape[-1]
     check_smoothing(label_smoothing)
     check_class_weights(class_weights, classes)
@@ -94,14 +94,14 @@ def check_labels(
     if labels.ndim == len(outputs.shape):
         _check_distribution(name, labels, counts)
         return
-    labels = labels[counts]  # a padded token may hold anything, -1 as often as not
+    labels = labels[counts]  # a padded token may hold anything, often -1
     lowest, highest = labels.min(), labels.max()
     if lowest < 0:
         raise ValueError(f"{name} must hold classes from 0 to {classes - 1}, got {lowest}")
     if highest >= classes:
         raise ValueError(
-            f"{name} must hold classes from 0 to {classes - 1}, since the model's last width is "
-            f"{classes}, got {highest}"
+            f"{name} must hold classes from 0 to {classes - 1}, since the model has "
+            f"{classes} outputs, got {highest}"
         )
 
 
@@ -112,7 +112,7 @@ def check_smoothing(label_smoothing: Any) -> None:
 
 
 def check_class_weights(class_weights: Any, classes: int) -> None:
-    """Refuse weights that are not one for each class, or concrete ones below 0."""
+    """Refuse class weights of another shape than (classes,), or concrete ones below 0."""
     if class_weights is None:
         return
     check_knob("class_weights", class_weights, 0)
@@ -132,11 +132,11 @@ def check_probabilities(
     label_smoothing: Any = None,
     pos_weight: Any = None,
 ) -> None:
-    """Refuse targets that are no probability of a yes, such as labels −1 and 1."""
+    """Refuse targets outside [0, 1], such as labels −1 and 1."""
     check_smoothing(label_smoothing)
     check_pos_weight(pos_weight, outputs.shape)
     targets = targets[counts]
-    # Written so that a NaN, which compares false, is no probability.
+    # NaN compares false, so this form refuses it too.
     bad = ~((targets >= 0) & (targets <= 1))
     if bad.any():
         raise ValueError(f"{name} must be between 0 (no) and 1 (yes), got {targets[bad][0]}")
@@ -156,7 +156,7 @@ def check_pos_weight(pos_weight: Any, shape: tuple[int, ...]) -> None:
 
 def _check_distribution(name: str, labels: np.ndarray, counts: np.ndarray) -> None:
     sums = labels.sum(-1, dtype=np.float64)
-    # Written so that a NaN, which compares false, is no distribution.
+    # NaN compares false, so this form refuses it too.
     good = (labels >= 0).all(-1) & (np.abs(sums - 1) <= 1e-3)
     bad = ~good & counts.reshape(counts.shape + (1,) * (good.ndim - counts.ndim))
     if bad.any():

@@ -1,4 +1,4 @@
-"""Losses of classifiers."""
+"""Losses of classifiers: cross-entropies from logits or log-probabilities."""
 
 from __future__ import annotations
 
@@ -27,36 +27,38 @@ def softmax_cross_entropy(
     label_smoothing: Number | None = None,
     class_weights: jax.Array | None = None,
 ) -> jax.Array:
-    r"""Cross-entropy of softmax probabilities, $-\sum_c p_c \log \mathrm{softmax}(z)_c$.
+    r"""Compute the cross-entropy of softmax probabilities with integer, one-hot or soft labels.
 
-    Minimizing it is maximum likelihood for a categorical variable. With label smoothing $a$
-    and class weights $w$, for the label $y$ out of $K$ classes,
+    It is $-\sum_c p_c \log \mathrm{softmax}(z)_c$ for labels p and logits z. Minimizing it is
+    maximum likelihood for a categorical variable. With label smoothing $a$ and class weights
+    $w$, an example of label $y$ among $K$ classes has the loss
 
     $$\ell = w_y \Big[ -(1 - a) \log \mathrm{softmax}(z)_y
     - \frac{a}{K} \sum_c \log \mathrm{softmax}(z)_c \Big]$$
 
-    so the smoothed target is $(1-a)\,p + a/K$, and soft labels give the mean of this over
+    The smoothed target is thus $(1-a)\,p + a/K$. Soft labels give the mean of this loss over
     $y \sim p$.
 
-    A class of logit −∞ costs nothing where its probability in the labels is 0 (so not with
-    smoothing). A class outside [0, classes), which `fit` refuses, has the loss NaN.
+    A class whose logit is −∞ contributes 0 if its probability in the labels is 0 and there is no
+    smoothing. An integer label outside [0, classes), which `fit` refuses, has the loss NaN.
 
     Args:
       logits: (…, classes), before the softmax.
       labels: integer classes of shape (…), or probabilities of shape (…, classes)
         (one-hot or soft).
-      label_smoothing: a, in [0, 1]; a float or a traced scalar. None: off.
-      class_weights: (classes,), each at least 0, may be traced. As in Keras, the mean is
-        still over examples: $\sum_i w_{y_i} \ell_i / n$. PyTorch divides by
-        $\sum_i w_{y_i}$: leave this out, and put `w[y]` into the batch's "weight".
+      label_smoothing: a, in [0, 1]; a float or a traced scalar. None: no smoothing.
+      class_weights: (classes,), each at least 0; may be traced. As in Keras, the mean is
+        still over examples: $\sum_i w_{y_i} \ell_i / n$. For PyTorch's mean, which divides by
+        $\sum_i w_{y_i}$, leave this out and put `w[y]` into the batch's "weight".
 
     Returns:
-      Losses of shape (…), in nats, at least 0; in float32 where the logits are narrower.
+      Losses of shape (…), in nats, at least 0; in float32 if the logits are narrower.
 
     Raises:
-      TypeError: labels of shape (…) that are not integers.
-      ValueError: any other shape; a concrete setting out of its range. `check_targets` also
-        refuses classes outside [0, classes) and rows that are no distribution.
+      TypeError: labels of shape (…) are not integers.
+      ValueError: the labels have any other shape, or a concrete setting is outside its range.
+        `check_targets` also refuses integers outside [0, classes) and rows that are not
+        distributions.
 
     >>> softmax_cross_entropy(jnp.array([[0.0, 0.0], [9.0, 0.0]]), jnp.array([0, 0]))
     Array([6.931472e-01, 1.2337e-04], dtype=float32)
@@ -79,22 +81,23 @@ def softmax_cross_entropy(
 def negative_log_likelihood(
     log_probabilities: jax.Array, labels: jax.Array, *, class_weights: jax.Array | None = None
 ) -> jax.Array:
-    r"""Cross-entropy of log-probabilities, $-\sum_c p_c \log q_c$.
+    r"""Compute the cross-entropy of log-probabilities, $-\sum_c p_c \log q_c$.
 
     Minimizing it is maximum likelihood for a categorical variable. It is for models that end
-    in a log-softmax, or an average of probabilities; `softmax_cross_entropy` takes logits.
+    in a log-softmax and for averages of probabilities; `softmax_cross_entropy` takes logits.
+    (`jaxnn.metrics.negative_log_likelihood` is the metric, which takes logits.)
 
     Args:
       log_probabilities: (…, classes), log q.
       labels: integer classes of shape (…), or probabilities p of shape (…, classes).
-      class_weights: see `softmax_cross_entropy`.
+      class_weights: as in `softmax_cross_entropy`.
 
     Returns:
-      Losses of shape (…), in nats; in float32 where the input is narrower. NaN for a class
+      Losses of shape (…), in nats; in float32 if the input is narrower. NaN for an integer label
       outside [0, classes).
 
     Raises:
-      TypeError, ValueError: as `softmax_cross_entropy`.
+      TypeError, ValueError: as in `softmax_cross_entropy`.
 
     >>> negative_log_likelihood(jnp.log(jnp.array([[0.5, 0.5]])), jnp.array([1]))
     Array([0.6931472], dtype=float32)
@@ -111,21 +114,21 @@ def negative_log_likelihood(
     if labels.shape != log_p.shape[:-1]:
         raise ValueError(
             f"labels must have shape {log_p.shape[:-1]} (integer classes) or {log_p.shape} "
-            f"(probabilities) for logits of shape {log_p.shape}: the model's last width must be "
-            f"the number of classes; got labels of shape {labels.shape}"
+            f"(probabilities) for outputs of shape {log_p.shape}, whose last axis must have one "
+            f"entry per class, got labels of shape {labels.shape}"
         )
     if not jnp.issubdtype(labels.dtype, jnp.integer):
         raise TypeError(
             f"labels of shape {labels.shape} must be integer classes, got {labels.dtype}"
         )
-    # No gather: its gradient is a scatter, for which devices that share the rows of a batch
-    # unevenly have to exchange the labels (and at which XLA of jax 0.7 aborts in 64 bits).
+    # Not a gather: its gradient is a scatter, for which devices that hold unequal shares of a
+    # batch must exchange the labels, and which makes XLA of jax 0.7 abort in 64 bits.
     classes = jax.lax.broadcasted_iota(jnp.int32, log_p.shape, log_p.ndim - 1)
     is_label = classes == _index(labels, log_p)[..., None]
     losses = -jnp.sum(jnp.where(is_label, log_p, 0), axis=-1)
     if class_weights is not None:
         losses = _times(_label_weights(labels, log_p, class_weights), losses)
-    # A negative index would be a class from the end.
+    # `_index` clips labels to the classes, so a label that is none has to be marked here.
     return jnp.where((labels >= 0) & (labels < log_p.shape[-1]), losses, jnp.nan)
 
 
@@ -137,27 +140,27 @@ def sigmoid_cross_entropy(
     label_smoothing: Number | None = None,
     pos_weight: Number | None = None,
 ) -> jax.Array:
-    r"""Cross-entropy of yes or no, the mean over the outputs of an example.
+    r"""Compute the binary cross-entropy of each example, the mean over its outputs.
 
     $$\ell = -q\, t \log \sigma(z) - (1 - t) \log(1 - \sigma(z)), \qquad
     t = (1 - a)\, y + \tfrac{a}{2}$$
 
-    Minimizing it is maximum likelihood for independent Bernoulli variables: one of them in
-    binary classification, one for each label where an example may have several.
+    Minimizing it is maximum likelihood for independent Bernoulli variables: one in binary
+    classification, or one for each label if an example can have several.
 
     Args:
       logits: (n, …), before the sigmoid.
-      targets: y, of exactly the same shape: 0 or 1, or probabilities of a 1.
-      label_smoothing: a, in [0, 1]; a float or a traced scalar. None: off.
-      pos_weight: q, at least 0, how much a yes counts against a no: a float, a traced
-        scalar, or one for each output, (outputs,). None: 1.
+      targets: y, of exactly the same shape: 0 or 1, or the probability of a 1.
+      label_smoothing: a, in [0, 1]; a float or a traced scalar. None: no smoothing.
+      pos_weight: q, at least 0, the weight of a 1 relative to a 0: a float, a traced scalar, or
+        one for each output, (outputs,). None: 1.
 
     Returns:
-      Losses of shape (n,), in nats; in float32 where the logits are narrower. For a loss per
+      Losses of shape (n,), in nats; in float32 if the logits are narrower. For a loss per
       token, `jax.vmap` this function.
 
     Raises:
-      ValueError: shapes that differ; a concrete setting out of its range. `check_targets`
+      ValueError: the shapes differ, or a concrete setting is outside its range. `check_targets`
         also refuses targets outside [0, 1].
 
     >>> sigmoid_cross_entropy(jnp.array([0.0, 1e4, 1e4]), jnp.array([1, 1, 0]))
@@ -183,20 +186,22 @@ def sigmoid_cross_entropy(
 
 
 def _wide(x: jax.Array) -> jax.Array:
+    """Cast to float32 or wider."""
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
 def _times(probability: jax.Array, loss: jax.Array) -> jax.Array:
-    """The product, in which 0 · ∞ is 0; its derivative by a probability of 0 stays right."""
+    """Multiply so that 0 · ∞ is 0; the derivative by a probability of 0 stays right."""
     return probability * jnp.where((probability == 0) & jnp.isinf(loss), 0, loss)
 
 
 def _index(labels: jax.Array, log_p: jax.Array) -> jax.Array:
+    """Clip labels to the classes."""
     return jnp.clip(labels, 0, log_p.shape[-1] - 1).astype(jnp.int32)
 
 
 def _label_weights(labels: jax.Array, log_p: jax.Array, class_weights: jax.Array) -> jax.Array:
-    """The weight of each example's class, or its mean over soft labels."""
+    """Return the weight of each example's class, or its mean over soft labels."""
     weights = jnp.asarray(class_weights, log_p.dtype)
     if labels.shape != log_p.shape:
         return weights[_index(labels, log_p)]

@@ -1,8 +1,8 @@
-"""Metrics: sums that are added over batches, and looked at once at the end.
+"""Metrics: sums that are added over batches and divided once at the end.
 
-A metric is a pure function `(outputs, targets, weight) -> (sum, count)`, or returns an
-accumulator where it is no ratio of two sums. Its settings are keyword arguments, and
-`functools.partial` binds them:
+A metric is a pure function `(outputs, targets, weight) -> (sum, count)`. One that is not a ratio
+of two sums returns an accumulator instead. The settings of a metric are keyword arguments, which
+`functools.partial` binds:
 
 >>> from functools import partial
 >>> import jaxnn
@@ -17,7 +17,7 @@ accumulator where it is no ratio of two sums. Its settings are keyword arguments
 ...     },
 ... )
 
-Examples of weight 0 are not looked at, and may hold anything, NaN included.
+Examples of weight 0 are ignored, and may hold anything, NaN included.
 """
 
 from jaxnn.metrics.classification import (
@@ -35,8 +35,6 @@ from jaxnn.metrics.sums import (
     Pair,
     Sums,
     add,
-    as_pair,
-    as_pairs,
     ratio,
     result,
     total,
@@ -53,8 +51,6 @@ __all__ = [
     "Sums",
     "accuracy",
     "add",
-    "as_pair",
-    "as_pairs",
     "binary_accuracy",
     "calibration_error",
     "confusion_matrix",

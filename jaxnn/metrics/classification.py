@@ -1,4 +1,4 @@
-"""Metrics of classifiers, from their logits."""
+"""Metrics of classifiers, computed from their logits."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ __all__ = [
 
 
 def classes_of(logits: jax.Array, labels: jax.Array) -> jax.Array:
-    """Labels as integer classes: as they are, or the largest of probabilities.
+    """Return labels as integer classes; of probabilities, the class of the largest.
 
     Raises:
-      ValueError: labels of another shape than (…) or (…, classes).
+      ValueError: the labels have another shape than (…) or (…, classes).
     """
     if labels.shape == logits.shape:
         return labels.argmax(-1)
@@ -36,18 +36,20 @@ def classes_of(logits: jax.Array, labels: jax.Array) -> jax.Array:
 
 
 def accuracy(logits: jax.Array, labels: jax.Array, weight: jax.Array | None = None) -> Pair:
-    """How often the largest logit is the label's class; of equal ones the first is largest.
+    """Measure how often the class of the largest logit is the label's class.
+
+    Of equal logits the first counts as the largest.
 
     Args:
       logits: (…, classes).
-      labels: integer classes (…), or probabilities (…, classes), whose largest counts.
-      weight: see `weighted`.
+      labels: integer classes (…), or probabilities (…, classes), whose largest is the class.
+      weight: as in `weighted`.
 
     Returns:
       The pair (weight of the correct examples, weight of all).
 
     Raises:
-      ValueError: labels of another shape.
+      ValueError: the labels have another shape.
 
     >>> accuracy(jnp.array([[2.0, 1.0], [0.0, 3.0]]), jnp.array([0, 0]))
     (Array(1., dtype=float32), Array(2., dtype=float32))
@@ -59,22 +61,22 @@ def accuracy(logits: jax.Array, labels: jax.Array, weight: jax.Array | None = No
 def top_k_accuracy(
     logits: jax.Array, labels: jax.Array, weight: jax.Array | None = None, *, k: int = 5
 ) -> Pair:
-    """How often the label's class is among the `k` largest logits.
+    """Measure how often the label's class is among the `k` largest logits.
 
-    Of equal logits those of lower classes come first, so k = 1 is `accuracy`, and constant
-    logits are right about k of all classes. In a recipe: `partial(top_k_accuracy, k=3)`.
+    Of equal logits those of lower classes come first. So k = 1 gives `accuracy`, and constant
+    logits are right for k of the classes. In a recipe: `partial(top_k_accuracy, k=3)`.
 
     Args:
       logits: (…, classes).
-      labels: integer classes (…), or probabilities (…, classes), whose largest counts.
-      weight: see `weighted`.
+      labels: integer classes (…), or probabilities (…, classes), whose largest is the class.
+      weight: as in `weighted`.
       k: from 1 to the number of classes; static.
 
     Returns:
       The pair (weight of the correct examples, weight of all).
 
     Raises:
-      ValueError: labels of another shape, a `k` outside its range.
+      ValueError: the labels have another shape, or `k` is outside its range.
 
     >>> logits = jnp.array([[3.0, 2.0, 1.0], [3.0, 2.0, 1.0]])
     >>> top_k_accuracy(logits, jnp.array([1, 2]), k=2)
@@ -88,20 +90,21 @@ def top_k_accuracy(
 
 
 def binary_accuracy(logits: jax.Array, targets: jax.Array, weight: jax.Array | None = None) -> Pair:
-    """How often the probability and the target of a yes are on the same side of ½.
+    """Measure how often prediction and target are on the same side of ½.
 
-    A yes is a logit above 0 and a target above ½. Several outputs of an example count each.
+    A prediction is 1 if its logit is above 0, a target if it is above ½. Each output of an
+    example counts.
 
     Args:
       logits: (n, …).
       targets: of exactly the same shape, 0 or 1, or probabilities.
-      weight: see `weighted`.
+      weight: as in `weighted`.
 
     Returns:
       The pair (weight of the correct outputs, weight of all).
 
     Raises:
-      ValueError: shapes that differ.
+      ValueError: the shapes differ.
 
     >>> binary_accuracy(jnp.array([2.0, -1.0, 3.0]), jnp.array([1, 0, 0]))
     (Array(2., dtype=float32), Array(3., dtype=float32))
@@ -115,7 +118,7 @@ def binary_accuracy(logits: jax.Array, targets: jax.Array, weight: jax.Array | N
 
 
 class ConfusionMatrix(struct.PyTreeNode):
-    """See `confusion_matrix`."""
+    """The accumulator that `confusion_matrix` returns."""
 
     counts: jax.Array  # (classes, classes): true class, predicted class
 
@@ -126,21 +129,22 @@ class ConfusionMatrix(struct.PyTreeNode):
 def confusion_matrix(
     logits: jax.Array, labels: jax.Array, weight: jax.Array | None = None
 ) -> ConfusionMatrix:
-    """How often each class was taken for each: rows are true classes, columns predicted ones.
+    """Count how often each class was predicted for each true class.
 
-    As in scikit-learn. The epoch's record holds it in `arrays`.
+    Rows are true classes and columns predicted ones, as in scikit-learn. The epoch's record
+    holds the matrix in `arrays`.
 
     Args:
-      logits: (…, classes); the largest is the prediction, the first of equal ones.
-      labels: integer classes (…), or probabilities (…, classes), whose largest counts. A
-        label outside [0, classes) is counted nowhere.
-      weight: see `weighted`.
+      logits: (…, classes); the largest is the prediction, of equal ones the first.
+      labels: integer classes (…), or probabilities (…, classes), whose largest is the
+        class. A label outside [0, classes) is not counted.
+      weight: as in `weighted`.
 
     Returns:
-      An accumulator; its result is the weights' sums, (classes, classes).
+      An accumulator; its result is a (classes, classes) array of sums of weights.
 
     Raises:
-      ValueError: labels of another shape.
+      ValueError: the labels have another shape.
 
     >>> logits = jnp.array([[2.0, 1.0], [0.0, 3.0], [1.0, 4.0]])
     >>> confusion_matrix(logits, jnp.array([0, 0, 1])).result()
@@ -149,7 +153,7 @@ def confusion_matrix(
     """
     classes, true = logits.shape[-1], classes_of(logits, labels)
     weight = weight_of(jnp.zeros(true.shape, jnp.promote_types(logits.dtype, jnp.float32)), weight)
-    # A negative index would count from the end; one behind the end is dropped.
+    # A negative index would count from the end; the scatter drops one beyond the end.
     true = jnp.where(true < 0, classes, true)
     counts = jnp.zeros((classes, classes), weight.dtype)
     return ConfusionMatrix(counts.at[true, logits.argmax(-1)].add(weight, mode="drop"))

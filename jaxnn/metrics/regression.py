@@ -14,18 +14,18 @@ __all__ = ["R2", "mean_absolute_error", "mean_squared_error", "r2"]
 def mean_squared_error(
     predictions: jax.Array, targets: jax.Array, weight: jax.Array | None = None
 ) -> Pair:
-    r"""The mean of $(\hat y - y)^2$ over examples and outputs.
+    r"""Measure the mean of $(\hat y - y)^2$ over examples and outputs.
 
     Args:
       predictions: (n, …).
       targets: of exactly the same shape.
-      weight: see `weighted`.
+      weight: as in `weighted`.
 
     Returns:
       The pair (sum of squares, weight of the entries).
 
     Raises:
-      ValueError: shapes that differ.
+      ValueError: the shapes differ.
 
     >>> mean_squared_error(jnp.array([1.0, 2.0]), jnp.array([1.0, 5.0]))
     (Array(9., dtype=float32), Array(2., dtype=float32))
@@ -36,18 +36,18 @@ def mean_squared_error(
 def mean_absolute_error(
     predictions: jax.Array, targets: jax.Array, weight: jax.Array | None = None
 ) -> Pair:
-    r"""The mean of $|\hat y - y|$ over examples and outputs.
+    r"""Measure the mean of $|\hat y - y|$ over examples and outputs.
 
     Args:
       predictions: (n, …).
       targets: of exactly the same shape.
-      weight: see `weighted`.
+      weight: as in `weighted`.
 
     Returns:
       The pair (sum of absolute values, weight of the entries).
 
     Raises:
-      ValueError: shapes that differ.
+      ValueError: the shapes differ.
 
     >>> mean_absolute_error(jnp.array([1.0, 2.0]), jnp.array([1.0, 5.0]))
     (Array(3., dtype=float32), Array(2., dtype=float32))
@@ -56,20 +56,20 @@ def mean_absolute_error(
 
 
 class R2(struct.PyTreeNode):
-    """See `r2`. All leaves have the shape of the outputs.
+    """The accumulator that `r2` returns. All leaves have the shape of the outputs of an example.
 
-    The mean of the targets is `origin + offset`: two numbers, and no Σy², because in float32
-    the squares of targets such as 10⁴ ± 1 have no digits left for their differences.
+    The mean of the targets is kept as `origin + offset`, and there is no Σy²: in float32 the
+    squares of targets such as 10⁴ ± 1 have no digits left for their differences.
     """
 
     weight: jax.Array  # Σw
     origin: jax.Array  # one of the targets
-    offset: jax.Array  # their mean, from there
+    offset: jax.Array  # mean of the targets minus the origin
     spread: jax.Array  # Σw(y − mean)²
     residual: jax.Array  # Σw(ŷ − y)²
 
     def merge(self, other: R2) -> R2:
-        """Two parts of the data as one, by the formula of Chan, Golub and LeVeque."""
+        """Combine two parts of the data, by the formula of Chan, Golub and LeVeque."""
         weight = self.weight + other.weight
         share = other.weight / jnp.where(weight > 0, weight, 1)
         distance = (other.origin - self.origin) + (other.offset - self.offset)
@@ -83,33 +83,33 @@ class R2(struct.PyTreeNode):
         )
 
     def result(self) -> jax.Array:
-        """The mean over outputs; for constant targets 1 where all is right, else 0."""
+        """Return the mean over outputs; of constant targets it is 1 if all are met, else 0."""
         constant = self.spread == 0
         explained = 1 - self.residual / jnp.where(constant, 1, self.spread)
-        # A residual that is NaN stays so.
+        # 0 times the residual is 0, or NaN if the residual is NaN.
         otherwise = jnp.where(self.residual == 0, self.weight > 0, 0 * self.residual)
         return jnp.where(constant, otherwise, explained).mean()
 
 
 def r2(predictions: jax.Array, targets: jax.Array, weight: jax.Array | None = None) -> R2:
-    r"""The share of the targets' variance that the predictions explain, the mean over outputs.
+    r"""Measure the share of the targets' variance that the predictions explain.
 
     $$R^2 = 1 - \frac{\sum_i w_i (\hat y_i - y_i)^2}{\sum_i w_i (y_i - \bar y)^2}$$
 
-    $\bar y$ is the mean over the whole data, not over a batch. (The mean over outputs is
-    scikit-learn's `uniform_average`.)
+    Here $\bar y$ is the mean over the whole data, not over a batch. The result is the mean
+    over outputs, which is scikit-learn's `uniform_average`.
 
     Args:
       predictions: (n, …).
       targets: of exactly the same shape.
-      weight: (n,), or (n, tokens); its axes are those of examples, the others of outputs.
-        None: all 1, of shape (n,).
+      weight: (n,), or (n, tokens). Its axes are the axes of examples; the remaining axes of the
+        targets are outputs. None: all 1, of shape (n,).
 
     Returns:
-      An accumulator; its result is at most 1, and 0 where nothing was counted.
+      An accumulator; its result is at most 1, and 0 if nothing was counted.
 
     Raises:
-      ValueError: shapes that differ, a weight whose shape does not begin like theirs.
+      ValueError: the shapes differ, or do not begin with the shape of the weight.
 
     >>> r2(jnp.array([1.0, 2.0, 4.0]), jnp.array([1.0, 2.0, 3.0])).result()
     Array(0.5, dtype=float32)
@@ -123,7 +123,7 @@ def r2(predictions: jax.Array, targets: jax.Array, weight: jax.Array | None = No
         part.reshape(-1, *outputs)
         for part in (weight_of(residuals, weight), targets.astype(residuals.dtype), residuals)
     )
-    y, r = jnp.where(w > 0, y, 0), jnp.where(w > 0, r, 0)  # what does not count may be NaN
+    y, r = jnp.where(w > 0, y, 0), jnp.where(w > 0, r, 0)  # rows of weight 0 may be NaN
     count = w.sum(0)
     origin = jnp.take_along_axis(y, (w > 0).argmax(0)[None], axis=0)[0]
     from_origin = jnp.where(w > 0, y - origin[None], 0)
@@ -133,6 +133,7 @@ def r2(predictions: jax.Array, targets: jax.Array, weight: jax.Array | None = No
 
 
 def _residuals(predictions: jax.Array, targets: jax.Array) -> jax.Array:
+    """Subtract in float32 or wider; refuse shapes that differ."""
     if predictions.shape != targets.shape:
         raise ValueError(
             f"targets must have the shape of the predictions, {predictions.shape}, "

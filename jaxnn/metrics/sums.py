@@ -1,8 +1,8 @@
-"""What a metric returns: something that is added over batches and looked at once at the end.
+"""The sums that a metric returns, which are added over batches and divided once at the end.
 
-So a ragged last batch, padding and shards of any size change nothing. Most often it is the
-pair (sum, count). What is no ratio of two sums is an accumulator: any pytree of arrays with a
-method `result`.
+A ragged last batch, padding and shards of any size therefore change nothing. Most metrics return
+the pair (sum, count). A metric that is not a ratio of two sums returns an accumulator: a pytree
+of arrays with a method `result`.
 """
 
 from __future__ import annotations
@@ -29,59 +29,62 @@ __all__ = [
 ]
 
 Pair = tuple[jax.Array, jax.Array]
+"""The pair (sum, count) of two scalars."""
 
 
 @runtime_checkable
 class Accumulator(Protocol):
     """A registered pytree of arrays, such as a `flax.struct.dataclass`, that can be added.
 
-    Two are added leaf by leaf, unless the class has a method `merge(other)` that says how.
-    Where all leaves are 0 nothing was counted, and adding it changes nothing.
+    Two accumulators are added leaf by leaf, unless the class has a method `merge(other)`, which
+    then adds them. An accumulator whose leaves are all 0 has counted nothing, and adding it
+    changes nothing.
     """
 
     def result(self) -> jax.Array:
-        """What was accumulated: a scalar, or an array."""
+        """Return the metric's value, a scalar or an array."""
         ...
 
 
 Sums = Pair | Accumulator
+"""The sums that a metric returns: a pair or an accumulator."""
+
 Metric = Callable[[Any, Any, Any], Sums]
-"""`(outputs, targets, weight) -> (sum, count)`, or an accumulator."""
+"""The type of a metric: `(outputs, targets, weight) -> (sum, count)`, or an accumulator."""
 
 _S = TypeVar("_S", bound=Sums)
 
 
 def weighted(values: jax.Array, weight: jax.Array | None = None) -> Pair:
-    r"""The pair $(\sum_i w_i v_i, \sum_i w_i)$.
+    r"""Compute the pair $(\sum_i w_i v_i, \sum_i w_i)$.
 
     Args:
       values: (n, …), such as (n,) or (n, tokens).
-      weight: of the leading axes of `values`: (n,) or as far as its own axes go.
-        None: all 1.
+      weight: has the shape of the leading axes of `values`, such as (n,). None: all 1.
 
     Returns:
       Two scalars: the weighted sum, and the sum of the weights.
 
     Raises:
-      ValueError: a weight whose shape does not begin like that of `values`.
+      ValueError: the shape of `values` does not begin with that of the weight.
 
     >>> weighted(jnp.array([1.0, 2.0, 5.0]), jnp.array([1.0, 1.0, 0.0]))
     (Array(3., dtype=float32), Array(2., dtype=float32))
     """
-    # Sums and counts in float32 at least: bfloat16 cannot count to 359, nor float16 to 70,000.
+    # Sums and counts need float32: bfloat16 cannot count to 359, nor float16 to 70,000.
     values = values.astype(jnp.promote_types(values.dtype, jnp.float32))
     if weight is None:
         return values.sum(), jnp.asarray(values.size, values.dtype)
     weight = weight_of(values, weight)
-    # What does not count may be anything, NaN included.
+    # Values of weight 0 may be anything, NaN included.
     return jnp.sum(jnp.where(weight > 0, values * weight, 0)), jnp.sum(weight)
 
 
 def weight_of(values: jax.Array, weight: jax.Array | None) -> jax.Array:
-    """The weight of each entry of `values`, in the shape and dtype of `values`.
+    """Return the weight of each entry of `values`, in the shape and dtype of `values`.
 
     Raises:
-      ValueError: a weight whose shape does not begin like that of `values`.
+      ValueError: the shape of `values` does not begin with that of the weight.
     """
     if weight is None:
         return jnp.ones_like(values)
@@ -94,18 +97,18 @@ def weight_of(values: jax.Array, weight: jax.Array | None) -> jax.Array:
 
 
 def ratio(pair: Pair) -> jax.Array:
-    """Sum over count, and 0 where nothing was counted.
+    """Divide the sum by the count; 0 if nothing was counted.
 
     >>> ratio((jnp.float32(3), jnp.float32(2)))
     Array(1.5, dtype=float32)
     """
     total, count = pair
-    # A shard of a ragged batch may hold no real row: 0, and a gradient of 0, not NaN.
+    # A shard of a ragged batch may hold no real row, which must give 0 with a gradient of 0.
     return jnp.where(count > 0, total / jnp.where(count > 0, count, 1), 0)
 
 
 def result(sums: Sums) -> jax.Array:
-    """What the sums of a metric amount to: a pair's ratio, or what an accumulator says.
+    """Compute a metric's value from its sums: a pair's ratio, or an accumulator's result.
 
     >>> result((jnp.float32(3), jnp.float32(2)))
     Array(1.5, dtype=float32)
@@ -114,7 +117,7 @@ def result(sums: Sums) -> jax.Array:
 
 
 def add(a: _S, b: _S) -> _S:
-    """The sums of two parts of the data together.
+    """Add the sums of two parts of the data.
 
     >>> add((jnp.float32(3), jnp.float32(2)), (jnp.float32(1), jnp.float32(1)))
     (Array(4., dtype=float32), Array(3., dtype=float32))
@@ -124,10 +127,11 @@ def add(a: _S, b: _S) -> _S:
 
 
 def total(stacked: _S) -> _S:
-    """The sums of parts that lie along the leading axis of every leaf.
+    """Add the sums of parts that are stacked along the leading axis of every leaf.
 
-    The parts may be micro-batches of a `scan`, or devices, where
-    `total(jax.lax.all_gather(sums, axis_name))` is what `psum` is to pairs.
+    The parts may be the micro-batches of a `scan`, or devices:
+    `total(jax.lax.all_gather(sums, axis_name))` does for every kind of sums what `psum` does
+    for pairs.
 
     >>> total((jnp.array([3.0, 1.0]), jnp.array([2.0, 1.0])))
     (Array(4., dtype=float32), Array(3., dtype=float32))
@@ -139,12 +143,12 @@ def total(stacked: _S) -> _S:
 
 
 def as_pairs(metrics: Mapping[str, Any]) -> dict[str, Sums]:
-    """Metrics in one form: pairs (sum, count) or accumulators, of float arrays.
+    """Convert metrics to pairs (sum, count) or accumulators of float arrays.
 
-    A bare scalar counts once a batch.
+    A bare scalar becomes a sum with a count of 1 per batch.
 
     Raises:
-      TypeError: a metric that is no scalar, no pair of scalars and no accumulator.
+      TypeError: a metric is neither a scalar, nor a pair of scalars, nor an accumulator.
 
     >>> as_pairs({"penalty": 0.5})
     {'penalty': (Array(0.5, dtype=float32), Array(1., dtype=float32))}
@@ -153,10 +157,10 @@ def as_pairs(metrics: Mapping[str, Any]) -> dict[str, Sums]:
 
 
 def as_pair(name: str, value: Any) -> Pair:
-    """A (sum, count) of float arrays; a bare scalar counts once a batch.
+    """Convert a scalar or a pair to a (sum, count) of float arrays; a scalar has a count of 1.
 
     Raises:
-      TypeError: neither a scalar nor a pair of scalars.
+      TypeError: the value is neither a scalar nor a pair of scalars.
     """
     pair = value if isinstance(value, tuple) else (value, 1)
     if len(pair) != 2 or any(jnp.ndim(part) != 0 for part in pair):

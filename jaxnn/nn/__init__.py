@@ -32,7 +32,8 @@ from jaxnn.nn.activations.sigmoids import (
 )
 from jaxnn.nn.activations.sparsemax import sparsemax
 from jaxnn.nn.activations.table import ACTIVATIONS, activation
-from jaxnn.nn.adapters.functional import Functional, Model, as_functional, from_nnx, takes_weight
+from jaxnn.nn.adapters.forms import Model, as_functional, from_nnx, takes_weight
+from jaxnn.nn.adapters.functional import Functional
 from jaxnn.nn.adapters.pretrained import LoadReport, load_pretrained
 from jaxnn.nn.initializers.basic import (
     Initializer,
@@ -51,6 +52,7 @@ from jaxnn.nn.initializers.basic import (
     zeros,
 )
 from jaxnn.nn.initializers.lsuv import layer_sequential_unit_variance
+from jaxnn.nn.layer_summary import Layer, Summary, summary
 from jaxnn.nn.layers.conv import Conv, conv
 from jaxnn.nn.layers.dropconnect import DropConnect
 from jaxnn.nn.layers.dropout import Dropout, dropout
@@ -59,7 +61,7 @@ from jaxnn.nn.layers.parametric import Maxout, PReLU
 from jaxnn.nn.layers.pooling import avg_pool, global_avg_pool, max_pool
 from jaxnn.nn.layers.stochastic_pool import StochasticPool, stochastic_pool, stochastic_pool_mean
 from jaxnn.nn.models import MLP, ConvNet, LogisticRegression, ResNet
-from jaxnn.nn.summary import Layer, Summary, summary
+from jaxnn.nn.taps import Tap, tap
 
 __all__ = [
     "ACTIVATIONS",
@@ -82,6 +84,7 @@ __all__ = [
     "ResNet",
     "StochasticPool",
     "Summary",
+    "Tap",
     "activation",
     "as_functional",
     "avg_pool",
@@ -132,6 +135,7 @@ __all__ = [
     "swish",
     "takes_weight",
     "tanh",
+    "tap",
     "variance_scaling",
     "zeros",
 ]

@@ -1,8 +1,8 @@
-"""The axis of devices that a step is traced for, known to all within it.
+"""The device axis of a per-device program, known to all code that is traced within it.
 
-A step under `pmap` sees one device's share of the batch. What must be that of the whole batch,
-such as the statistics of batch normalization, asks here for the name of the axis to sum over,
-so that no layer has to be told; and a draw asks for the index of its device.
+A step under `pmap` sees one device's share of the batch. Some values must be those of the whole
+batch, such as the statistics of batch normalization. The code that computes them asks this module
+for the name of the axis to sum over, so no layer has to be told. Draws ask it for the device index.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _CURRENT: ContextVar[_Axis | None] = ContextVar("jaxnn_device_axis", default=Non
 
 @contextmanager
 def device_axis(name: str, *, fold_device_index: bool = True) -> Iterator[None]:
-    """What is traced within belongs to a per-device program.
+    """Declare that the code traced within belongs to a per-device program.
 
     Args:
-      name: of the axis, as `pmap` or `shard_map` has it.
-      fold_device_index: whether draws have the index of the device in their address.
+      name: the axis name given to `pmap` or `shard_map`.
+      fold_device_index: whether the device index is part of the address of draws.
 
     >>> with device_axis("data"):
     ...     axis_name()
@@ -45,12 +45,12 @@ def device_axis(name: str, *, fold_device_index: bool = True) -> Iterator[None]:
 
 
 def axis_name() -> str | None:
-    """The axis of devices; None where the program sees the whole batch."""
+    """Return the name of the device axis, or None where the program sees the whole batch."""
     axis = _CURRENT.get()
     return None if axis is None else axis.name
 
 
 def device_index() -> jax.Array | None:
-    """The device's index for the address of a draw; None where it is no part of it."""
+    """Return the device index for the address of a draw, or None where it is not part of it."""
     axis = _CURRENT.get()
     return jax.lax.axis_index(axis.name) if axis is not None and axis.fold else None

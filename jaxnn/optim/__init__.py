@@ -1,23 +1,24 @@
-"""Optimizers and schedules, as ordinary Optax transformations of our own."""
+"""Optimizers and schedules, each an ordinary Optax transformation.
+
+Names, arguments and defaults are Optax's, so a user changes an import and nothing else. A
+docstring says where an optimizer differs on purpose. Every float argument is a knob: a number, a
+traced scalar or a schedule.
+"""
 
 from jaxnn.optim import schedules
-from jaxnn.optim.adam import AdamState, adam, scale_by_adam
-from jaxnn.optim.adam_relatives import adamw, nadam
-from jaxnn.optim.adaptive import (
-    RmsState,
-    RssState,
-    adagrad,
-    rmsprop,
-    scale_by_rms,
-    scale_by_rss,
-)
+from jaxnn.optim.adaptive.adagrad import RssState, adagrad, scale_by_rss
+from jaxnn.optim.adaptive.adam import AdamState, adam, scale_by_adam
+from jaxnn.optim.adaptive.adam_variants import adamw, nadam
+from jaxnn.optim.adaptive.rmsprop import RmsState, rmsprop, scale_by_rms
 from jaxnn.optim.averaging import ParameterAverage, parameter_average
 from jaxnn.optim.constraints import clip, clip_by_global_norm, clip_by_norm, max_norm
-from jaxnn.optim.decay import multiply_weights, weight_decay, with_weight_decay
+from jaxnn.optim.decay import (
+    add_decayed_weights,
+    multiply_weights,
+    with_decoupled_weight_decay,
+)
 from jaxnn.optim.groups import by_path, freeze
-from jaxnn.optim.momentum import TraceState, momentum, sgd, trace
-from jaxnn.optim.nesterov import LookaheadState, lookahead_params, nesterov
-from jaxnn.optim.plateau import PlateauState, plateau, plateau_rule
+from jaxnn.optim.lookahead import LookaheadState, lookahead_params, nesterov
 from jaxnn.optim.rate import (
     Knob,
     RateState,
@@ -26,6 +27,8 @@ from jaxnn.optim.rate import (
     scale_by_learning_rate,
     takes_rate_scale,
 )
+from jaxnn.optim.stagnation import PlateauState, plateau_rule, reduce_on_plateau
+from jaxnn.optim.velocity import TraceState, momentum, sgd, trace
 
 __all__ = [
     "AdamState",
@@ -41,6 +44,7 @@ __all__ = [
     "adagrad",
     "adam",
     "adamw",
+    "add_decayed_weights",
     "by_path",
     "clip",
     "clip_by_global_norm",
@@ -54,8 +58,8 @@ __all__ = [
     "nadam",
     "nesterov",
     "parameter_average",
-    "plateau",
     "plateau_rule",
+    "reduce_on_plateau",
     "rmsprop",
     "scale_by_adam",
     "scale_by_learning_rate",
@@ -65,6 +69,5 @@ __all__ = [
     "sgd",
     "takes_rate_scale",
     "trace",
-    "weight_decay",
-    "with_weight_decay",
+    "with_decoupled_weight_decay",
 ]

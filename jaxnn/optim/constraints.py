@@ -1,4 +1,4 @@
-"""Bounds on gradients, updates and weights."""
+"""Bounds on gradients, updates and weights: clipping and max-norm."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ class BoundState(NamedTuple):
 
 
 def _bounded(name: str, bound: Knob, apply: Any) -> optax.GradientTransformationExtraArgs:
+    """Build a transformation from `apply(updates, params, bound)` and a bound above 0."""
     check_scheduled(name, bound, 0, low_open=True)
 
     def init(params: optax.Params) -> BoundState:
@@ -41,16 +42,16 @@ def _bounded(name: str, bound: Knob, apply: Any) -> optax.GradientTransformation
 
 
 def clip(max_delta: Knob) -> optax.GradientTransformationExtraArgs:
-    r"""Clip every entry to $[-d, d]$.
+    r"""Clip every entry of the updates to $[-d, d]$.
 
     Args:
       max_delta: d, above 0; a float, a traced scalar or a schedule.
 
     Returns:
-      A transformation, to stand first in a chain.
+      A transformation, which stands first in a chain.
 
     Raises:
-      ValueError: a concrete `max_delta` that is not above 0.
+      ValueError: a concrete `max_delta` is not above 0.
 
     >>> tx = clip(1.0)
     >>> tx.update(jnp.array([3.0, -0.5]), tx.init(jnp.zeros(2)))[0]
@@ -67,22 +68,23 @@ def clip(max_delta: Knob) -> optax.GradientTransformationExtraArgs:
 
 
 def _shrunk(u: jax.Array, norm: jax.Array, bound: Any) -> jax.Array:
-    # The quotient where it is needed and 1 elsewhere, so that a short update keeps its bits.
+    """Scale an update whose norm exceeds the bound down to it."""
+    # A factor of exactly 1 for short updates, so that they keep their bits.
     scale = jnp.where(norm > bound, bound / norm, 1)
     return u * scale.astype(u.dtype)
 
 
 def clip_by_norm(max_norm: Knob) -> optax.GradientTransformationExtraArgs:
-    r"""Shorten each leaf to norm at most c, $g \leftarrow g \min(1, c/\lVert g\rVert_2)$.
+    r"""Clip the norm of each leaf, $g \leftarrow g \min(1, c/\lVert g\rVert_2)$.
 
     Args:
       max_norm: c, above 0; a float, a traced scalar or a schedule.
 
     Returns:
-      A transformation, to stand first in a chain.
+      A transformation, which stands first in a chain.
 
     Raises:
-      ValueError: a concrete `max_norm` that is not above 0.
+      ValueError: a concrete `max_norm` is not above 0.
 
     >>> tx = clip_by_norm(1.0)
     >>> tx.update([jnp.array([3.0, 4.0]), jnp.array([0.5])], tx.init(None))[0]
@@ -97,16 +99,18 @@ def clip_by_norm(max_norm: Knob) -> optax.GradientTransformationExtraArgs:
 
 
 def clip_by_global_norm(max_norm: Knob) -> optax.GradientTransformationExtraArgs:
-    r"""Shorten all leaves together to norm at most c; their direction stays.
+    r"""Clip the norm of all leaves together, $g \leftarrow g \min(1, c/\lVert g\rVert_2)$.
+
+    The norm is that of all leaves as one vector, so their common direction stays the same.
 
     Args:
       max_norm: c, above 0; a float, a traced scalar or a schedule.
 
     Returns:
-      A transformation, to stand first in a chain.
+      A transformation, which stands first in a chain.
 
     Raises:
-      ValueError: a concrete `max_norm` that is not above 0.
+      ValueError: a concrete `max_norm` is not above 0.
 
     >>> tx = clip_by_global_norm(1.0)
     >>> tx.update([jnp.array([3.0]), jnp.array([4.0])], tx.init(None))[0]
@@ -126,23 +130,23 @@ def clip_by_global_norm(max_norm: Knob) -> optax.GradientTransformationExtraArgs
 def max_norm(
     c: Knob, *, mask: Mask | None = "weights_only"
 ) -> optax.GradientTransformationExtraArgs:
-    r"""Hold every unit's vector of incoming weights within $\lVert w \rVert_2 \le c$.
+    r"""Bound the norm of each unit's incoming weights, $\lVert w \rVert_2 \le c$.
 
     $$w \leftarrow (w + u) \min\Big(1, \frac{c}{\lVert w + u \rVert_2}\Big)$$
 
-    It stands last in a chain, since what it bounds is the parameters after the update. The
-    incoming weights of a unit are all axes of the kernel but the last, of dense layers and
-    convolutions alike. No unit exceeds c, by rounding neither.
+    It stands last in a chain, since it bounds the parameters after the update. The incoming
+    weights of a unit are the entries along all axes of the kernel but the last, for dense layers
+    and convolutions alike. No unit exceeds c, not even by rounding.
 
     Args:
-      c: above 0, about 3 or 4 as a rule; a float, a traced scalar or a schedule.
-      mask: what is bounded, see `jaxnn.tree.mask_tree`.
+      c: above 0, typically 3 or 4; a float, a traced scalar or a schedule.
+      mask: which parameters are bounded, see `jaxnn.tree.mask_tree`.
 
     Returns:
       A transformation.
 
     Raises:
-      ValueError: a concrete `c` that is not above 0; an update without parameters.
+      ValueError: a concrete `c` is not above 0, or an update is not given the parameters.
 
     >>> tx = max_norm(1.0)
     >>> params = {"kernel": jnp.array([[3.0, 0.1], [4.0, 0.1]])}
@@ -159,9 +163,9 @@ def max_norm(
         old, new = p.astype(wide), p.astype(wide) + u.astype(wide)
         axes = tuple(range(p.ndim - 1))
         norm = jnp.sqrt(jnp.sum(new**2, axes, keepdims=True))
-        # The update is a difference, and p + (target - p) rounds: stay that much inside.
+        # The caller computes p + (target - p), which rounds: aim below c by that much.
         size = jnp.maximum(jnp.sqrt(jnp.sum(old**2, axes, keepdims=True)), norm)
-        # (A bfloat16 unit over 30 times too long cannot get there in one update.)
+        # A bfloat16 unit over 30 times too long cannot reach c in one update: aim at c / 2.
         inside = jnp.maximum(radius - 2 * float(jnp.finfo(p.dtype).eps) * size, radius / 2)
         projected = new * (inside / jnp.where(norm > 0, norm, 1)) - old
         return jnp.where(norm > inside, projected.astype(u.dtype), u)

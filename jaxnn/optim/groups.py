@@ -1,4 +1,4 @@
-"""Settings of their own for groups of parameters, chosen by path."""
+"""Different optimizers for groups of parameters, chosen by path."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ def by_path(
     rules: Sequence[tuple[Mask, optax.GradientTransformation]],
     otherwise: optax.GradientTransformation,
 ) -> optax.GradientTransformationExtraArgs:
-    """An optimizer for each group of parameters; the first rule that names a leaf has it.
+    """Give each group of parameters its own optimizer; the first matching rule wins.
 
     Args:
-      rules: pairs of a mask (a regular expression on the path, a function of path and leaf;
-        see `jaxnn.tree.mask_tree`) and an optimizer.
+      rules: pairs of a mask and an optimizer. A mask is a regular expression on the path, a
+        function of path and leaf, or another form that `jaxnn.tree.mask_tree` takes.
       otherwise: the optimizer of all other parameters.
 
     Returns:
-      An Optax transformation. State is kept only where it is used.
+      An Optax transformation. Each optimizer keeps state for its own parameters only.
 
     Raises:
-      ValueError: at `init`, a rule that has no parameter, which is a misspelt path as a rule.
+      ValueError: at `init`, a rule has no parameter, usually because its path is misspelt.
 
     >>> import jax.numpy as jnp
     >>> from jaxnn.optim import sgd
@@ -51,7 +51,7 @@ def by_path(
             )
         return found
 
-    # Each follows the controllers' scale, also an optimizer of Optax beside ours.
+    # An optimizer of Optax's has to follow the controllers' scale as well as one of ours.
     groups = [following(optimizer) for optimizer in (*(tx for _, tx in rules), otherwise)]
     return optax.with_extra_args_support(optax.multi_transform(dict(enumerate(groups)), labels))
 
@@ -59,16 +59,19 @@ def by_path(
 def freeze(
     mask: Mask, optimizer: optax.GradientTransformation
 ) -> optax.GradientTransformationExtraArgs:
-    """An optimizer that leaves the masked parameters as they are, to the last bit.
+    """Keep the masked parameters fixed to the last bit, and train the others.
 
-    Nothing touches them, weight decay included, and no state is kept for them.
+    No weight decay reaches the fixed parameters, and no state is kept for them.
 
     Args:
-      mask: what stays, see `jaxnn.tree.mask_tree`.
-      optimizer: of all other parameters.
+      mask: which parameters stay fixed, see `jaxnn.tree.mask_tree`.
+      optimizer: the optimizer of all other parameters.
 
     Returns:
       An Optax transformation.
+
+    Raises:
+      ValueError: at `init`, no parameter matches the mask.
 
     >>> import jax.numpy as jnp
     >>> from jaxnn.optim import sgd

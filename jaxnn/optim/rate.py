@@ -1,9 +1,9 @@
-"""Knobs of an optimizer over time, and the link of a chain that applies the learning rate.
+"""Knobs that follow a schedule, and the link of a chain that applies the learning rate.
 
 Every float argument of an optimizer is a *knob*: a Python number, a traced scalar, or a
-schedule, which is a pure function of the count of updates. The learning rate has a link of
-its own, the one place where it meets an update, together with the scale by which controllers
-(plateau, halving) lower it while the run goes on.
+schedule, which is a pure function of the count of updates. The learning rate is applied by one
+link alone, `scale_by_learning_rate`. The same link applies `rate_scale`, the factor by which
+controllers such as `jaxnn.train.plateau` lower the rate during a run.
 """
 
 from __future__ import annotations
@@ -33,32 +33,32 @@ __all__ = [
 ]
 
 Schedule = Callable[[jax.Array], jax.Array]
-"""A pure function of the count of updates (integer, any shape) that returns a knob's value."""
+"""A pure function that maps the count of updates (integer, any shape) to a knob's value."""
 
 Knob = float | jax.Array | Schedule
-"""What every float argument of an optimizer accepts."""
+"""The type of every float argument of an optimizer: a number, a traced scalar or a schedule."""
 
 
 def check_scheduled(name: str, knob: Knob, *bounds: float, **open_ends: bool) -> None:
-    """`check_knob` for a constant; a schedule has checked its own constants."""
+    """Check a constant knob; a schedule has checked its own constants already."""
     if not callable(knob):
         check_knob(name, knob, *bounds, **open_ends)
 
 
 def value_at(knob: Knob, count: jax.Array) -> float | jax.Array:
-    """The value of a knob at update `count`, whether it is scheduled or not."""
+    """Return the value of a knob at update `count`, whether it is scheduled or not."""
     return knob(count) if callable(knob) else knob
 
 
 def next_count(count: jax.Array) -> jax.Array:
-    """The count after one more update; stays at the largest int32 rather than wrap."""
+    """Return the count after one more update, which stays at the largest int32."""
     return jnp.asarray(optax.safe_increment(count))
 
 
 def transformation(
     init: Callable[..., Any], update: Callable[..., Any]
 ) -> optax.GradientTransformationExtraArgs:
-    """An Optax pair, of functions that name the type of their own state."""
+    """Build an Optax transformation from functions that name the type of their own state."""
     return optax.GradientTransformationExtraArgs(init, update)
 
 
@@ -66,16 +66,17 @@ class RateState(NamedTuple):
     """State of `scale_by_learning_rate`."""
 
     count: jax.Array  # () int32: updates applied so far
-    rate: jax.Array  # () floating: of the last update, scaled; before the first, of that one
+    rate: jax.Array  # () floating: scaled rate of the last update, or of the first before it
 
 
 def scale_by_learning_rate(learning_rate: Knob) -> optax.GradientTransformationExtraArgs:
-    r"""Multiply updates by $-\alpha_t$, and by `rate_scale` where the caller passes one.
+    r"""Multiply updates by $-\alpha_t$, and by `rate_scale` if the caller passes one.
 
     $$u \leftarrow -\alpha_t\, s\, u$$
 
-    As in Optax, except that it takes the extra argument `rate_scale` (s, a scalar, 1 by
-    default), through which the training step applies what its controllers decided.
+    It is Optax's transformation of the same name with one more feature: its update takes the
+    extra argument `rate_scale` (s, a scalar, 1 by default). The training step passes the scale
+    that its controllers decided through it.
 
     Args:
       learning_rate: α, at least 0: a float, a traced scalar, or a schedule of the count of
@@ -85,7 +86,7 @@ def scale_by_learning_rate(learning_rate: Knob) -> optax.GradientTransformationE
       A transformation whose state is `RateState`.
 
     Raises:
-      ValueError: a concrete rate below 0.
+      ValueError: a concrete rate is below 0.
 
     >>> tx = scale_by_learning_rate(0.1)
     >>> updates, _ = tx.update({"w": jnp.array([2.0])}, tx.init({"w": jnp.array([0.0])}))
@@ -123,13 +124,13 @@ def _rate_states(opt_state: Any) -> list[RateState]:
 
 
 class FollowingState(NamedTuple):
-    """State of an optimizer that was made to follow `rate_scale`."""
+    """State of `following`."""
 
     inner: optax.OptState
 
 
 def following(tx: optax.GradientTransformation) -> optax.GradientTransformationExtraArgs:
-    """Any optimizer, as one that applies `rate_scale` by itself."""
+    """Make any optimizer apply `rate_scale` by itself."""
     tx = optax.with_extra_args_support(tx)
 
     def init(params: optax.Params) -> FollowingState:
@@ -153,14 +154,14 @@ def following(tx: optax.GradientTransformation) -> optax.GradientTransformationE
 
 
 def count_rates(opt_state: Any) -> int:
-    """How many learning rates an optimizer has: more than one with groups of parameters."""
+    """Count the learning rates in an optimizer's state; groups of parameters have several."""
     return len(_rate_states(opt_state))
 
 
 def takes_rate_scale(opt_state: Any) -> bool:
-    """Whether an optimizer with this state applies `rate_scale` by itself.
+    """Say whether an optimizer with this state applies `rate_scale` by itself.
 
-    An optimizer that has no link of ours ignores the extra argument; the training step then
+    An optimizer without a link of jaxnn's ignores the extra argument. The training step then
     multiplies its updates instead.
 
     >>> takes_rate_scale(optax.chain(scale_by_learning_rate(0.1)).init({}))
@@ -174,9 +175,10 @@ def takes_rate_scale(opt_state: Any) -> bool:
 
 
 def last_rate(opt_state: Any) -> jax.Array | None:
-    """The learning rate of the last update, its scale included; None where there is no link.
+    """Return the learning rate of the last update, including its scale.
 
-    Where groups of parameters have rates of their own, that of the first group.
+    It is None if no link of jaxnn's applies the rate. If groups of parameters have different
+    rates, it is the rate of the first group.
 
     >>> last_rate(optax.chain(optax.clip(1.0), scale_by_learning_rate(0.1)).init({}))
     Array(0.1, dtype=float32)

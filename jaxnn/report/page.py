@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -122,7 +122,7 @@ def _facts(run: Run) -> list[str]:
     return facts
 
 
-def _headline(records: list[EpochRecord], name: str) -> dict[str, Any] | None:
+def _headline(records: Sequence[EpochRecord], name: str) -> dict[str, Any] | None:
     """Of one quantity, for each split: the best finite value, its epoch, and the last value."""
     pick = min if lower_is_better(name) else max
     splits = []
@@ -139,11 +139,11 @@ def _headline(records: list[EpochRecord], name: str) -> dict[str, Any] | None:
     return {"name": name, "word": "lowest" if pick is min else "highest", "splits": splits}
 
 
-def _table(records: list[EpochRecord]) -> dict[str, Any]:
+def _table(records: Sequence[EpochRecord]) -> dict[str, Any]:
     """All epochs, or where they are many, those whose number divides by `every`, and the last."""
     every = math.ceil(len(records) / _MAX_ROWS)
     names = list(dict.fromkeys(name for record in records for name in record.values))
-    kept = [r for r in records if r.epoch % every == 0 or r is records[-1]]
+    kept = [r for r in records if r.epoch % every == 0 or r.epoch == records[-1].epoch]
     rows = [(r.epoch, [r.values.get(name) for name in names]) for r in kept]
     return {"every": every, "names": names, "rows": rows}
 

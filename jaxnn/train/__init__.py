@@ -1,5 +1,6 @@
 """Training: the state, the pure step, the compiled loop, and `fit` around them."""
 
+from jaxnn.train.devices import distributed
 from jaxnn.train.control.early_stopping import EarlyStopping, early_stopping
 from jaxnn.train.control.protocol import Controller
 from jaxnn.train.control.rate import halve_and_go_back, halve_on_rise, plateau
@@ -10,11 +11,12 @@ from jaxnn.train.devices.pmapped import pmap_step
 from jaxnn.train.epochs import Epoch, each_epoch
 from jaxnn.train.fit import fit
 from jaxnn.train.observers import Observer
-from jaxnn.train.record.history import ChunkRecord, EpochRecord, History
+from jaxnn.train.record.history import History
+from jaxnn.train.record.records import ChunkRecord, EpochRecord
 from jaxnn.train.run import Run, load
 from jaxnn.train.step.state import Control, TrainState, init_state
 from jaxnn.train.step.step import eval_step, predict_step, train_step
-from jaxnn.train.step.trace import Probe, StepTrace
+from jaxnn.train.step.trace import Probe, StepTrace, TapProbe
 
 __all__ = [
     "ChunkRecord",
@@ -29,9 +31,11 @@ __all__ = [
     "Probe",
     "Run",
     "StepTrace",
+    "TapProbe",
     "TrainState",
     "bytes_per_device",
     "device_names",
+    "distributed",
     "each_epoch",
     "early_stopping",
     "eval_step",

@@ -1,4 +1,4 @@
-"""The epochs of a run as an iterator, for a loop of one's own."""
+"""`each_epoch`: the epochs of a run as an iterator, for a loop of your own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jaxnn.train.devices.transfer import copy
 from jaxnn.train.loop.loop import Loop
 from jaxnn.train.prepare.prepare import Prepared, prepare
 from jaxnn.train.prepare.setup import Setup
-from jaxnn.train.record.history import EpochRecord
+from jaxnn.train.record.records import EpochRecord
 from jaxnn.train.step.own_state import Step, as_given
 from jaxnn.train.step.trace import Probe
 
@@ -20,7 +20,7 @@ __all__ = ["Epoch", "each_epoch"]
 
 
 class Epoch(NamedTuple):
-    """What `each_epoch` yields."""
+    """One epoch, as `each_epoch` yields it."""
 
     record: EpochRecord
     state: Any  # at the end of the epoch; stays valid
@@ -43,10 +43,10 @@ def each_epoch(
     rules: Rules | None = None,
     zero1: bool = False,
 ) -> Iterator[Epoch]:
-    """The epochs of a run, for a plain `for` with a `break`.
+    """Iterate over the epochs of a run, in a plain `for` that may `break`.
 
-    The same numbers as `fit`, to the last bit; nothing is written, and the caller ends the
-    run. What a controller would hand back at its end stays in `state.control`.
+    The numbers are those of `fit`, to the last bit. Nothing is written. What a controller puts
+    in place at the end of a run, such as the best weights, stays in `state.control`.
 
     Args:
       recipe, data, epochs, batch_size, key, knobs, state, step, probes, accumulate,

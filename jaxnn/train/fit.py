@@ -21,8 +21,9 @@ from jaxnn.train.observers import Observer, as_observer, chunk_listener
 from jaxnn.train.prepare.prepare import prepare
 from jaxnn.train.prepare.setup import Setup
 from jaxnn.train.record.folder import RunFolder, find_folder
-from jaxnn.train.record.history import EpochRecord, History
+from jaxnn.train.record.history import History
 from jaxnn.train.record.interrupt import Interrupt, deferred_interrupt
+from jaxnn.train.record.records import EpochRecord
 from jaxnn.train.run import Run
 from jaxnn.train.step.own_state import Step, as_given
 from jaxnn.train.step.state import TrainState
@@ -54,66 +55,69 @@ def fit(
     rules: Rules | None = None,
     zero1: bool = False,
 ) -> Run:
-    """Train, and hand back the trained network with its record.
+    """Train a recipe on data, and return the trained network with its record.
 
-    The run is a function of (recipe, knobs, data, batch size, key): the same arguments give
-    the same bits, whatever `steps_per_call`, and whether it was stopped and resumed or not.
+    All devices train together: with several, the batch is split over them and the result is that
+    of one device (`devices=` chooses otherwise). The run is a function of (recipe, knobs, data,
+    batch size, key): the same arguments give the same bits, for every `steps_per_call`, and
+    whether the run was stopped and resumed or not.
 
     Args:
       recipe: what is trained: a `Recipe`, or `make_recipe: knobs -> Recipe`, which compiles
-        once for all values of the knobs. None where `step` and `state` are the user's own.
+        once for all values of the knobs. None where `step` and `state` are your own.
       data: a `jaxnn.data.Data`, or one batch pytree (n, …) to train on. Arrays too large for
         the device are streamed: `jaxnn.data.stream(arrays)`, `jaxnn.data.iterate(batches)`, or
         any loader that is an iterable of batches.
-      epochs: passes over the training data in all, a resumed run's earlier ones included.
-      batch_size: examples of a step, at most those there are. A ragged last batch is exact:
-        it is filled up with rows of weight 0, or for a model that keeps running statistics
-        and does not take `weight`, run in a shape of its own.
+      epochs: the total number of passes over the training data, including those of the run
+        that is resumed.
+      batch_size: examples of a step, at most the number of training examples. A ragged last
+        batch is exact: it is padded with rows of weight 0, or, for a model that keeps running
+        statistics and does not take `weight`, run in a shape of its own.
       key: root of every draw: a key or an integer seed.
       knobs: dict of floats for `make_recipe`.
-      state: the state to start from; None: a fresh one.
-      step: `(state, batch) -> (state, metrics)` instead of `train_step`; metrics are
+      state: the state to start from; None makes a fresh one.
+      step: `(state, batch) -> (state, metrics)`, used instead of `train_step`; metrics are
         scalars or (sum, count) pairs by name.
-      probes: diagnostics computed in the step; see `jaxnn.inspect`.
-      observers: company on the host, such as `jaxnn.report.Progress()`; a plain function
-        is called with every epoch's record.
-      folder: a new folder for settings, history and checkpoints; None: nothing is written.
-      resume: the folder of this same run, to go on from its last checkpoint. The end
-        result is that of a run that never stopped, bit for bit; on other devices, up to
-        rounding, and with other draws where one of the two was "pmap".
-      checkpoint_every: epochs between checkpoints; None: whenever 30 seconds have passed.
-        The last epoch is always kept.
-      steps_per_call: steps of one compiled call; None: the whole epoch.
-      accumulate: parts in which a batch is taken, one after the other, to save memory; the
-        update is that of the whole batch. It divides the batch size.
-      eval_batch_size: rows of a batch in evaluation; None: 512 or `batch_size`.
+      probes: diagnostics computed inside the step; see `jaxnn.inspect`.
+      observers: objects that watch the run from the host, such as `jaxnn.report.Progress()`.
+        A plain function is called with every epoch's record. See `jaxnn.train.Observer`.
+      folder: a new folder for settings, history and checkpoints; None writes nothing.
+      resume: the folder of this same run, to go on from its last checkpoint. The result equals
+        that of a run that never stopped, bit for bit. On other devices it is equal up to
+        rounding, and where one of the two runs used "pmap", the draws differ.
+      checkpoint_every: epochs between checkpoints; None: 30 seconds between them. The last
+        epoch is always kept.
+      steps_per_call: steps of one compiled call, a chunk; None: the whole epoch.
+      accumulate: the number of micro-batches in which a batch is computed, one after the other,
+        to save memory. The update is that of the whole batch. It divides the batch size.
+      eval_batch_size: rows of a batch in evaluation; None: 512, or `batch_size` if larger.
       settings: anything JSON-like to record beside the run's own settings.
-      devices: None: all there are, sharded where that is more than one; where
-        `jax_default_device` is set, that one. A number: the first so many. "sharded": `jit`
-        over a mesh, with the draws and statistics of one device; any batch size will do.
-        "pmap": a program a device, with draws of its own. A dict: the sizes of the axes of a
-        mesh, such as `{"data": 4, "model": 2}`, the batch being split over "data".
-      rules: how parameters are split, by a regular expression searched for in their path:
-        `{"Dense_0/kernel": PartitionSpec(None, "model")}`. What the optimizer keeps for a
-        parameter is split as it is.
-      zero1: divide the optimizer's state and averaged parameters up between the devices, each
-        array along its first axis that divides by them; `config["parallel"]["unsplit"]`
-        lists those that have none.
+      devices: None: all devices, sharded where there are several; but one device where
+        `jax_default_device` is set. An int n: the first n devices. "sharded": `jit` over a mesh
+        of all devices, with the draws and batch statistics of one device; any batch size works.
+        "pmap": each device runs a program of its own, with its own draws. A dict: the axes of a
+        mesh with their sizes, such as `{"data": 4, "model": 2}`; the batch is split over "data".
+      rules: how parameters are split over a mesh, by a regular expression that is searched for
+        in their paths: `{"Dense_0/kernel": PartitionSpec(None, "model")}`. The optimizer's
+        arrays for a parameter are split as the parameter is.
+      zero1: divide the optimizer's state and averaged parameters over the devices, each array
+        along its first axis that divides by their number. `config["parallel"]["unsplit"]`
+        lists the arrays that have no such axis.
 
     Returns:
       The run.
 
     Warns:
-      RuntimeWarning: a GPU or TPU is attached, but JAX runs on the CPU; with the command that
-        mends it.
+      RuntimeWarning: a GPU or TPU is attached, but JAX runs on the CPU. The warning has the
+        command that mends it.
 
     Raises:
       ValueError, TypeError: naming the argument, its value, and what is allowed, before
         anything is compiled.
-      FloatingPointError: the recipe's `skip_nonfinite` steps in a row were not finite; the
-        message names the step and the parameter. What was written stays.
-      KeyboardInterrupt: after Ctrl-C, once the epoch under way is done, history and
-        checkpoint are written and the observers have ended. A second Ctrl-C does not wait.
+      FloatingPointError: as many steps in a row as the recipe's `skip_nonfinite` were not
+        finite. The message names the step and the parameter. What was written stays.
+      KeyboardInterrupt: after Ctrl-C, once the current epoch is done, history and checkpoint
+        are written and the observers have been told. A second Ctrl-C does not wait.
 
     >>> import jaxnn
     >>> recipe = jaxnn.Recipe(
@@ -188,6 +192,7 @@ def fit(
         wait_for_all("jaxnn: before the folder is written")
         if files is not None:  # not before every observer has agreed to begin
             files.begin(config, run.history)
+            stack.callback(files.flush)  # before the observers end, whatever ends the run
             if state is not None and not done:
                 keeper.keep_last(0)  # a start that the arguments of a resumption do not give
         for record, present in _records(loop, total, keeper, interrupt, shows_state):

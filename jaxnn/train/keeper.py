@@ -1,4 +1,4 @@
-"""When a run's state is worth a checkpoint."""
+"""Decide when a run's state becomes a checkpoint."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SECONDS = 30.0  # between checkpoints, where the user does not count in epochs
 
 
 class Keeper:
-    """Decides when the state is worth a checkpoint, and writes it."""
+    """Decides when the state becomes a checkpoint, and writes it."""
 
     def __init__(self, files: RunFolder | None, loop: Loop, every: int | None, done: int) -> None:
         self._files, self._loop, self._every = files, loop, every
@@ -23,7 +23,7 @@ class Keeper:
         self._last = time.monotonic()
 
     def is_due(self) -> bool:
-        """Whether the state just launched is worth a checkpoint."""
+        """Whether the state of the epoch just launched should become a checkpoint."""
         if self._files is None:
             return False
         if self._every is not None:
@@ -33,7 +33,7 @@ class Keeper:
         return any_process(due)
 
     def keep(self, state: Any, epoch: int) -> None:
-        """Write a snapshot."""
+        """Write a copy of the state at the end of an epoch."""
         if self._files is not None and epoch != self._kept:
             self._files.save_checkpoint(state, epoch)
             self._last, self._kept = time.monotonic(), epoch

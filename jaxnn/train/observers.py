@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from jaxnn.train.record.history import ChunkRecord, EpochRecord
+from jaxnn.train.record.records import ChunkRecord, EpochRecord
 from jaxnn.train.run import Run
 
 __all__ = ["Observer", "as_observer", "chunk_listener"]

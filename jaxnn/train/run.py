@@ -1,4 +1,4 @@
-"""What training hands back."""
+"""`Run`: a trained network with its record, and `load`, which reads one from its folder."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ class Run:
     """A trained network with its record.
 
     Attributes:
-      state: the last state, best weights put in place where a controller keeps them. A
-        `TrainState`, or the user's own where `fit` ran the user's own step.
+      state: the last state, with the best weights in place where a controller keeps them. A
+        `TrainState`, or your own state where `fit` ran your own step.
       history: what was measured.
       config: every setting, as in `config.json`.
       folder: the run's folder, or None.
-      make_recipe: what builds the recipe from `state.knobs`; None for a state of one's own.
-      placement: of the state on several devices, or None for one.
+      make_recipe: builds the recipe from `state.knobs`; None for a state of your own.
+      placement: where the state lies on several devices; None for one device.
     """
 
     state: Any
@@ -56,15 +56,15 @@ class Run:
     placement: Placement | None = None
 
     def predict(self, x: Any, *, batch_size: int = _ROWS) -> Any:
-        """The model's outputs for any number of inputs, dropout off.
+        """Compute the model's outputs for any number of inputs, with dropout off.
 
         Args:
-          x: (n, …), or a pytree of such arrays where the model takes one, prepared as the
-            training inputs were.
+          x: (n, …), or a pytree of such arrays where the model takes one; preprocessed as
+            the training inputs were.
           batch_size: rows computed at once.
 
         Returns:
-          NumPy arrays (n, …): logits, for a classifier.
+          NumPy arrays (n, …); for a classifier, logits.
 
         Raises:
           ValueError: no rows, NaN or Inf, leaves of different length.
@@ -80,7 +80,7 @@ class Run:
         return jax.tree.map(lambda *parts: np.concatenate(parts)[:n], *fetch(outputs))
 
     def evaluate(self, data: Any, *, batch_size: int = _ROWS) -> dict[str, Any]:
-        """Loss and metrics over a data set, the ragged end exact.
+        """Compute loss and metrics over a data set; a ragged last batch is exact.
 
         Args:
           data: a batch of any number of rows, such as `data.test`.
@@ -108,7 +108,7 @@ class Run:
         """
         files = RunFolder(folder)
         files.require_none("folder")
-        files.begin(self.config, self.history)
+        files.write(self.config, self.history)
         files.save_final(self.state, len(self.history.epochs))
         return files.path
 
@@ -123,9 +123,9 @@ class Run:
 
 
 def load(folder: str | os.PathLike[str], recipe: Recipe | MakeRecipe) -> Run:
-    """The run that `Run.save`, or `fit` with a folder, has written.
+    """Load the run that `Run.save`, or `fit` with a folder, has written.
 
-    Code is not stored, so the recipe is given again; its description must be the same.
+    Code is not stored, so the recipe is given again. It must have the same description.
 
     Args:
       folder: of the run.
@@ -135,7 +135,7 @@ def load(folder: str | os.PathLike[str], recipe: Recipe | MakeRecipe) -> Run:
       The run, its state equal to the last bit.
 
     Raises:
-      ValueError: no run there, one that has not come to its end, or one of another recipe.
+      ValueError: there is no run, the run has not ended, or it is of another recipe.
     """
     files = RunFolder(folder)
     files.require_a_run("folder")
@@ -144,7 +144,7 @@ def load(folder: str | os.PathLike[str], recipe: Recipe | MakeRecipe) -> Run:
     here = json.loads(json.dumps(describe(build(make_recipe, numbers, np.int32(0)))))
     if lines := differences(config["recipe"], here):
         raise ValueError(
-            f"recipe must be that of the run, got another than {files.path} holds: "
+            f"recipe must be the recipe of the run in {files.path}, got another: "
             + "; ".join(lines[:5])
         )
     like = jax.eval_shape(
@@ -157,7 +157,7 @@ def load(folder: str | os.PathLike[str], recipe: Recipe | MakeRecipe) -> Run:
 
 
 def _finished_state(make_recipe: MakeRecipe, knobs: Any, batch: Any) -> TrainState:
-    """The state of a run that has ended, for its structure alone."""
+    """The state of a run that has ended; only its structure is used."""
     knobs = jax.tree.map(lambda knob: jnp.asarray(knob, float), knobs)
     state = init_state(make_recipe, 0, batch, knobs)
     return finish(build(make_recipe, knobs, state.clock), state)

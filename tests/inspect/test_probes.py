@@ -1,102 +1,255 @@
-"""One table of probes, one contract: right numbers, no change to the run, no second trace."""
+"""One table of probes, one contract: right numbers in every way to run, and the run unchanged."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from typing import Any
+
 import chex
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
+from closeness import assert_same_bits
+from probe_table import TABLE, Saved, by_hand
 
 import jaxnn
-from jaxnn.inspect import GradientNorm
-from jaxnn.train import StepTrace, init_state
+from jaxnn.train import init_state
+from jaxnn.train.step.state import member_axes
+from jaxnn.train.step.static_probe import as_static
 from jaxnn.train.step.step import traced_step
 
+RECIPE = jaxnn.Recipe(
+    jaxnn.nn.MLP((7, 3)), jaxnn.losses.softmax_cross_entropy, jaxnn.optim.sgd(0.5)
+)
+RNG = np.random.default_rng(0)
+DATA = {
+    "x": RNG.normal(size=(40, 4)).astype(np.float32),
+    "y": RNG.integers(0, 3, 40).astype(np.int32),
+}
+EPOCHS, KEY = 2, 3
+KEYS = jax.random.key(KEY)
 
-def gradient_norm_by_hand(traces):
-    norms = [
-        np.sqrt(sum(np.sum(np.square(leaf, dtype=np.float64)) for leaf in jax.tree.leaves(t.grads)))
-        for t in traces
-    ]
-    return {"gradient_norm/mean": np.mean(norms), "gradient_norm/max": np.max(norms)}
+# How to run: arguments of `fit`. Batches of 16 leave a last one of 8 rows.
+WAYS = {
+    "plain": {"batch_size": 20},
+    "ragged": {"batch_size": 16},
+    "accumulated": {"batch_size": 16, "accumulate": 2},
+    "remat": {"batch_size": 16, "recipe": replace(RECIPE, remat=True)},
+    "skipping": {"batch_size": 16, "recipe": replace(RECIPE, skip_nonfinite=3)},
+    "streamed": {"batch_size": 16, "data": jaxnn.data.stream(DATA)},
+    "sharded": {"batch_size": 16, "devices": "sharded"},
+    "sharded, accumulated": {"batch_size": 16, "devices": "sharded", "accumulate": 2},
+    "pmap": {"batch_size": 16, "devices": "pmap"},
+    "pmap, accumulated": {"batch_size": 16, "devices": "pmap", "accumulate": 2},
+}
 
 
-PROBES = {"gradient norm": (GradientNorm(), gradient_norm_by_hand)}
+def fit(probes, *, recipe=RECIPE, data=DATA, **arguments):
+    return jaxnn.fit(recipe, data, epochs=EPOCHS, key=KEY, probes=probes, **arguments)
 
 
-@pytest.fixture
-def recipe():
-    return jaxnn.Recipe(
-        jaxnn.nn.MLP((7, 3), dropout_rate=0.3),
-        jaxnn.losses.softmax_cross_entropy,
-        jaxnn.optim.sgd(0.5),
-    )
-
-
-@pytest.fixture
-def data():
-    rng = np.random.default_rng(0)
-    return {
-        "x": rng.normal(size=(40, 4)).astype(np.float32),
-        "y": rng.integers(0, 3, 40).astype(np.int32),
+def steps_of(run, epoch, batch_size):
+    """The steps of an epoch by hand, from the parameters that the run has saved."""
+    stream = jaxnn.data.stream(DATA)
+    saved = {
+        layer: {
+            part: run.history.array_series(f"saved['{layer}']['{part}']")[epoch]
+            for part in ("kernel", "bias")
+        }
+        for layer in ("Dense_0", "Dense_1")
     }
+    batches = stream.batches(jax.random.key(KEY), epoch, batch_size)
+    return [
+        by_hand(jax.tree.map(lambda leaf, i=i: leaf[i], saved), batch)
+        for i, batch in enumerate(batches)
+    ]
 
 
-@pytest.mark.parametrize("name", PROBES)
-def test_numbers(name, recipe, data):
-    """Fed by hand with the traces of five steps."""
-    probe, by_hand = PROBES[name]
-    state, traces = init_state(recipe, 0, data), []
-    memory = probe.init(state)
-    for _ in range(5):
-        state, _, trace = traced_step(recipe, state, data)
-        memory = probe.update(memory, trace)
-        traces.append(jax.device_get(trace))
-    summary, expected = probe.summarize(memory), by_hand(traces)
-    assert set(summary) == set(expected)
-    for key, value in expected.items():
-        np.testing.assert_allclose(summary[key], value, rtol=1e-6)
+def shapes_of(trace):
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), trace)
 
 
-@pytest.mark.parametrize("name", PROBES)
-def test_in_a_run(name, recipe, data):
-    """Recorded each epoch, fresh in each, and the run is the run without it, bit for bit."""
-    probe, _ = PROBES[name]
-    arguments = {"epochs": 3, "batch_size": 16, "key": 0}
-    plain = jaxnn.fit(recipe, data, **arguments)
-    probed = jaxnn.fit(recipe, data, probes=[probe], **arguments)
-    for a, b in zip(
-        jax.tree.leaves(plain.state.params), jax.tree.leaves(probed.state.params), strict=True
-    ):
-        assert a.tobytes() == b.tobytes()
+def assert_numbers(run, rows, batch_size):
+    for epoch in range(EPOCHS):
+        steps = steps_of(run, epoch, batch_size)
+        values = run.history.epochs[epoch].values
+        for row in rows:
+            expected = row.expected(steps)
+            assert expected
+            for name, value in expected.items():
+                np.testing.assert_allclose(values[name], value, rtol=2e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_in_every_way_to_run(way):
+    """All probes together: their numbers, and the training's bits without any."""
+    arguments = WAYS[way]
+    rows = list(TABLE.values())
+    steps = -(-40 // arguments["batch_size"])
+    plain = fit([], **arguments)
+    probed = fit([*(row.make() for row in rows), Saved(steps)], **arguments)
+    assert_same_bits(probed.state.params, plain.state.params)
+    assert_numbers(probed, rows, arguments["batch_size"])
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_alone(name):
+    """One probe records its own names, and leaves the training's bits alone."""
+    row = TABLE[name]
+    plain, probed = (fit(probes, batch_size=16) for probes in ([], [row.make()]))
+    assert_same_bits(probed.state.params, plain.state.params)
     new = set(probed.history.names) - set(plain.history.names)
-    assert new == set(probe.summarize(probe.init(plain.state)))
-    for key in new:
-        series = probed.history.series(key)
-        assert np.isfinite(series).all()
-        assert len(set(series)) == 3
+    saved = fit([row.make(), Saved(3)], batch_size=16)
+    assert new == set(row.expected(steps_of(saved, 0, 16)))
+    assert_numbers(saved, [row], 16)
 
 
-@pytest.mark.parametrize("name", PROBES)
-def test_composes(name, recipe, data):
-    """Works under vmap over members, keeps its structure, and hashes by value."""
-    probe, _ = PROBES[name]
-    state = init_state(recipe, 0, data)
-    _, _, trace = traced_step(recipe, state, data)
-    chex.assert_trees_all_equal_shapes_and_dtypes(
-        probe.init(state), probe.update(probe.init(state), trace)
-    )
-    scales = jnp.array([1.0, 2.0, 5.0])
+def test_members():
+    """Under vmap over members, with state mapped and batch shared, as each member alone."""
+    states = jax.vmap(lambda key: init_state(RECIPE, key, DATA))(jax.random.split(KEYS, 3))
+    states = states.replace(clock=states.clock[0], key=states.key[0])
+    axes = member_axes(states)
+    padding = {"x": np.full((5, 4), 7, np.float32), "y": np.zeros(5, np.int32)}
+    batch = jax.tree.map(lambda a, b: np.concatenate([a, b]), DATA, padding)
+    batch["weight"] = np.repeat([1, 0], [40, 5]).astype(np.float32)
+    probes = [as_static(row.make()) for row in TABLE.values()]
 
-    def summary(scale):
-        scaled = StepTrace(*jax.tree.map(lambda leaf: leaf * scale, tuple(trace)))
-        return probe.summarize(probe.update(probe.init(state), scaled))
+    def step(state, *, probes):
+        stepped, _, traces = traced_step(RECIPE, state, batch, probes=probes)
+        memories = [
+            probe.update(probe.init(state, shapes_of(trace)), trace)
+            for probe, trace in zip(probes, traces, strict=True)
+        ]
+        summaries = [p.summarize(memory) for p, memory in zip(probes, memories, strict=True)]
+        return stepped, summaries
 
-    mapped = jax.vmap(summary)(scales)
-    for i, scale in enumerate(scales):
-        one = summary(scale)
-        for key, value in one.items():
-            np.testing.assert_allclose(mapped[key][i], value, rtol=1e-6)
-    assert hash(probe) == hash(type(probe)())
+    def over(probes):
+        def mapped(state):
+            return step(state, probes=probes)
+
+        return jax.jit(jax.vmap(mapped, in_axes=(axes,), out_axes=(axes, 0)))(states)
+
+    (plain, _), (probed, summaries) = over([]), over(probes)
+    assert_same_bits(probed.params, plain.params)
+    for member in range(3):
+        by = by_hand(jax.tree.map(lambda leaf, i=member: leaf[i], states.params), DATA)
+        for row, summary in zip(TABLE.values(), summaries, strict=True):
+            expected = row.expected([by])
+            assert set(expected) == set(summary)
+            for name, value in expected.items():
+                np.testing.assert_allclose(summary[name][member], value, rtol=2e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_memory_keeps_its_structure(name):
+    probe = as_static(TABLE[name].make())
+    state = init_state(RECIPE, 0, DATA)
+    _, _, (trace,) = traced_step(RECIPE, state, DATA, probes=[probe])
+    memory = probe.init(state, shapes_of(trace))
+    chex.assert_trees_all_equal_shapes_and_dtypes(memory, probe.update(memory, trace))
     assert isinstance(probe, jaxnn.train.Probe)
+    for field in set(trace._fields) - set(probe.needs):
+        assert getattr(trace, field) is None
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_an_equal_probe_finds_the_compiled_functions(name):
+    """A second run builds its recipe for checks alone, and never while a step is traced."""
+    traces = []
+
+    def make_recipe(knobs):
+        traces.append(isinstance(knobs["lr"], jax.core.Tracer))
+        return replace(RECIPE, optimizer=jaxnn.optim.sgd(knobs["lr"]))
+
+    def run():
+        traces.clear()
+        probes = [TABLE[name].make()]
+        jaxnn.fit(
+            make_recipe, DATA, knobs={"lr": 0.1}, epochs=1, batch_size=16, key=0, probes=probes
+        )
+        return sum(traces)
+
+    assert run() > 0
+    assert run() == 0
+
+
+def test_another_value_is_another_probe():
+    a, b, c = (TABLE[name].make() for name in ("an array", "an array", "an array on the device"))
+    assert as_static(a) == as_static(b) == as_static(c)
+    assert len({as_static(a), as_static(b), as_static(c)}) == 1
+    changed = a.reference.copy()
+    changed[0, 0] += 1
+    assert as_static(a) != as_static(type(a)(changed))
+    assert as_static(a) != as_static(type(a)(a.reference.astype(np.float64)))
+    first, second = (as_static(jaxnn.inspect.Activations(layers)) for layers in ("", "Dense_0"))
+    assert first != second
+
+
+def test_every_probe_has_a_row():
+    public = {
+        name for name in jaxnn.inspect.__all__ if hasattr(getattr(jaxnn.inspect, name), "summarize")
+    }
+    assert {"Activations", "GradientNorm"} <= public
+    assert public <= {type(row.make()).__name__ for row in TABLE.values()}
+
+
+def test_a_skipped_step_is_no_part_of_a_diagnostic():
+    """The batch with the ruined row is left out of the means, and the others are all there."""
+    spoiled = DATA["x"].copy()
+    spoiled[8] = 3e38  # finite, but its logits are not
+    data = {**DATA, "x": spoiled}
+    row = TABLE["Activations"]
+    recipe = replace(RECIPE, skip_nonfinite=3)
+    run = jaxnn.fit(recipe, data, epochs=1, batch_size=16, key=KEY, probes=[row.make(), Saved(3)])
+    batches = list(jaxnn.data.stream(data).batches(jax.random.key(KEY), 0, 16))
+    good = [i for i, batch in enumerate(batches) if batch["x"].max() < 1e30]
+    assert len(good) == 2
+    saved = {
+        layer: {
+            part: run.history.array_series(f"saved['{layer}']['{part}']")[0]
+            for part in ("kernel", "bias")
+        }
+        for layer in ("Dense_0", "Dense_1")
+    }
+    # `Saved` counts good steps too, and has the parameters of those.
+    steps = [
+        by_hand(jax.tree.map(lambda leaf, i=i: leaf[i], saved), batches[number])
+        for i, number in enumerate(good)
+    ]
+    for name, value in row.expected(steps).items():
+        np.testing.assert_allclose(run.history.epochs[0].values[name], value, rtol=2e-5)
+
+
+class NeedsTypo(jaxnn.inspect.GradientNorm):
+    needs = ("gradients",)
+
+
+class NoReduce(jaxnn.inspect.GradientNorm):
+    needs = ("taps",)
+
+
+@dataclass(frozen=True)
+class Unknown(jaxnn.inspect.GradientNorm):
+    """Holds what neither hashes nor is an array."""
+
+    held: Any = None
+
+
+@pytest.mark.parametrize(
+    ("probe", "error", "message"),
+    [
+        (3, TypeError, "probes must have needs, init, update and summarize .*got 3"),
+        (jaxnn.inspect.GradientNorm, TypeError, r"probes must be objects, GradientNorm\(…\)"),
+        (NeedsTypo(), ValueError, "needs of a probe must be names among .*'gradients'"),
+        (Unknown({1, 2}), TypeError, r"a probe must hash.*got \{1, 2\} at Unknown.held"),
+        (NoReduce(), TypeError, "needs taps must have the method reduce"),
+    ],
+)
+def test_refusals(probe, error, message):
+    with pytest.raises(error, match=message):
+        fit([probe], batch_size=16)
+
+
+def test_layers_must_be_a_regular_expression():
+    with pytest.raises(ValueError, match=r"layers must be a regular expression, got '\('"):
+        jaxnn.inspect.Activations("(")

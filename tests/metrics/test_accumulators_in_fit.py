@@ -85,13 +85,6 @@ def test_arrays_are_read_back_from_the_folder(run):
             np.testing.assert_array_equal(array, theirs.arrays[name])
 
 
-def test_numbers_in_arrays_that_are_not_finite_survive():
-    array = np.array([[np.nan, 1 / 3], [np.inf, -np.inf]])
-    record = jaxnn.train.EpochRecord(1, 2, {}, {}, arrays={"a": array})
-    again = jaxnn.train.EpochRecord.from_json(record.to_json())
-    np.testing.assert_array_equal(again.arrays["a"], array)
-
-
 @pytest.mark.parametrize("batch_size", [7, 64])
 def test_evaluate_gives_arrays_whatever_the_batch_size(run, batch_size):
     values = run.evaluate({"x": X, "y": Y}, batch_size=batch_size)
@@ -126,5 +119,5 @@ def test_r2_over_micro_batches_is_that_of_the_whole():
 
 def test_a_controller_cannot_watch_an_array():
     stop = jaxnn.train.early_stopping(monitor="val/confusion", patience=1)
-    with pytest.raises(ValueError, match="monitor must be one of what the run measures"):
+    with pytest.raises(ValueError, match="monitor must be one of the values that the run measures"):
         jaxnn.fit(recipe(controllers=(stop,)), DATA, epochs=1, batch_size=16, key=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from functools import partial, reduce
 
 import jax
@@ -10,7 +11,8 @@ import numpy as np
 import pytest
 
 from jaxnn import metrics
-from jaxnn.metrics import add, as_pairs, ratio, result, total
+from jaxnn.metrics import add, ratio, result, total
+from jaxnn.metrics.sums import as_pairs
 
 RNG = np.random.default_rng(0)
 N = 60
@@ -86,6 +88,22 @@ METRICS = {
     "r2": (metrics.r2, PREDICTED, Y, r2),
     "r2 far from 0": (metrics.r2, NEAR, FAR, r2),
 }
+
+
+def test_every_metric_is_in_the_table():
+    """A metric is a public function of outputs, targets and weight."""
+    functions = {name: getattr(metrics, name) for name in metrics.__all__}
+    public = {
+        function
+        for function in functions.values()
+        if inspect.isfunction(function)
+        and list(inspect.signature(function).parameters)[1:3] in TARGETS_AND_WEIGHT
+    }
+    tested = {getattr(metric, "func", metric) for metric, *_ in METRICS.values()}
+    assert tested == public
+
+
+TARGETS_AND_WEIGHT = (["labels", "weight"], ["targets", "weight"])
 
 
 @pytest.mark.parametrize(("metric", "outputs", "targets", "formula"), METRICS.values(), ids=METRICS)

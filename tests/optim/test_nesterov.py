@@ -88,7 +88,10 @@ HIDDEN = {
     ),
     "by_path": (jaxnn.optim.by_path([("a", sgd(0.1))], looking()), 0, -0.09, -0.09),
     "freeze": (jaxnn.optim.freeze("c", looking()), -0.09, 0, -0.09),
-    "with_weight_decay": (jaxnn.optim.with_weight_decay(looking(), 0.1), -0.09, -0.09, -0.09),
+    "with_decoupled_weight_decay": (
+        jaxnn.optim.with_decoupled_weight_decay(looking(), 0.1),
+        *(-0.09, -0.09, -0.09),
+    ),
     "masked subtree": (
         optax.chain(optax.masked(looking(), {"a": False, "b": True}), optax.identity()),
         *(0, -0.09, -0.09),

@@ -121,7 +121,7 @@ TRANSFORMS = {
 
 @cases("gradient_transform", only=lambda case: case["name"] != "accumulate_mean")
 def test_golden_gradient_transform(case, x64):
-    """`accumulate_mean` is the training step's: tests/train/test_controllers_golden.py."""
+    """`accumulate_mean` is the training step's: tests/train/control/test_controllers_golden.py."""
     key = (case["kind"], case["name"])
     factory, names = look_up(TRANSFORMS, key, case, "gradient transform")
     (bound,) = (case["settings"][name] for name in names if name in case["settings"])

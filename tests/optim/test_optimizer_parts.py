@@ -96,3 +96,20 @@ def test_who_takes_rate_scale():
     assert all(optim.takes_rate_scale(tx.init(params)) for tx in ours)
     theirs = [optax.sgd(0.1), optax.adam(0.1), optim.scale_by_adam(), optax.identity()]
     assert not any(optim.takes_rate_scale(tx.init(params)) for tx in theirs)
+
+
+def test_a_scaled_decay_needs_one_learning_rate():
+    """An optimizer of Optax holds none, and groups of parameters several."""
+    params = {"kernel": jnp.ones((2, 2)), "bias": jnp.ones(2)}
+    groups = optim.by_path([("bias", optim.sgd(0.1))], optim.sgd(0.2))
+    for tx, message in (
+        (optax.sgd(0.1), r"^optimizer must have a learning rate in its state.*got none"),
+        (groups, r"^optimizer must have one learning rate .*got 2 rates"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            optim.with_decoupled_weight_decay(tx, 0.1).init(params)
+        alone = optim.with_decoupled_weight_decay(tx, 0.1, scaled_by_learning_rate=False)
+        zero = jax.tree.map(jnp.zeros_like, params)
+        updates, _ = alone.update(zero, alone.init(params), params)
+        np.testing.assert_allclose(updates["kernel"], np.full((2, 2), -0.1), rtol=1e-6)
+        np.testing.assert_array_equal(updates["bias"], np.zeros(2))

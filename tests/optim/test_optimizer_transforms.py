@@ -1,4 +1,7 @@
-"""Every optimizer under jit, scan and a mesh of devices; vmap is with the formulas."""
+"""Every optimizer over 8 devices and without retracing.
+
+Scans, `jit` and `vmap` are with the formulas, jit, pmap and no jit in `test_optimizer_variants.py`.
+"""
 
 from __future__ import annotations
 
@@ -11,27 +14,11 @@ import numpy as np
 import optax
 from closeness import assert_leaves_close
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
-from optimizer_chains import PLATEAU_VALUES
 from optimizer_table import EVERY_ROW, EVERY_STATE
 
 
 def first(grads):
     return jax.tree.map(lambda g: jnp.asarray(g[0]), grads)
-
-
-@EVERY_ROW
-def test_jit_and_scan_equal_a_loop_without_them(row, params, grads, train):
-    params, stack = {"dense": params["dense"]}, {"dense": grads(3)["dense"]}
-    tx = row.make()
-    expected, state = params, tx.init(params)
-    for step in range(3):
-        g = jax.tree.map(lambda g, step=step: jnp.asarray(g[step]), stack)
-        # Whoever watches a value sees the same one as in `train`.
-        updates, state = optax.with_extra_args_support(tx).update(
-            g, state, expected, value=jnp.float32(PLATEAU_VALUES[step])
-        )
-        expected = optax.apply_updates(expected, updates)
-    assert_leaves_close(jax.jit(partial(train, tx))(params, stack), expected, 1e-6)
 
 
 @EVERY_STATE

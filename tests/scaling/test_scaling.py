@@ -10,8 +10,18 @@ import numpy as np
 import pytest
 
 import jaxnn
-from jaxnn.scaling.hardware import H100_CLUSTER, Chip, Interconnect
-from jaxnn.scaling.scaling import ScalingRow, estimate_scaling, step_cost
+from jaxnn.scaling import (
+    H100_CLUSTER,
+    TPU_V5E,
+    TPU_V5E_PODS,
+    TPU_V6E,
+    TPU_V6E_PODS,
+    Chip,
+    Interconnect,
+    ScalingRow,
+    estimate_scaling,
+    step_cost,
+)
 
 CHIP = Chip("chip", flops=1e12, memory_bandwidth=1e11, achieved=0.5)
 HOSTS = Interconnect("hosts", 4, 1e9, 1e-6, network_bandwidth=1e8, network_latency=1e-5)
@@ -89,6 +99,40 @@ def test_all_reduce_over_groups():
     assert HOSTS.all_reduce_seconds(1e6, 1) == 0
 
 
+def test_all_reduce_on_a_torus_takes_the_rings_of_its_axes_in_turn():
+    # Ring after ring: the reduce-scatter leaves 1/4, then 1/16 of the data, in 3 hops each.
+    torus = Interconnect("test", 16, 1e9, 1e-6, 1e8, 1e-5, torus=2)
+    sent, left = 0.0, 1e6
+    for _ in range(2):
+        sent, left = sent + left * 3 / 4, left / 4
+    expected = 2 * sent / 1e9 + 2 * (3 + 3) * 1e-6
+    assert torus.all_reduce_seconds(1e6, 16) == pytest.approx(expected, rel=1e-12)
+    # 8 devices form 2 × 4, and 7 only a ring.
+    assert torus.all_reduce_seconds(0, 8) == pytest.approx(2 * (1 + 3) * 1e-6, rel=1e-12)
+    assert torus.all_reduce_seconds(0, 7) == pytest.approx(2 * 6 * 1e-6, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("chip", "pods", "pod_flops", "pod_network"),
+    # Of a pod of 256 chips, as Google's tables have it: FLOP/s in bf16, and bits per second.
+    [(TPU_V5E, TPU_V5E_PODS, 50.63e15, 6.4e12), (TPU_V6E, TPU_V6E_PODS, 234.9e15, 25.6e12)],
+)
+def test_chips_add_up_to_their_pod(chip, pods, pod_flops, pod_network):
+    assert pods.group * chip.flops == pytest.approx(pod_flops, rel=5e-3)
+    assert pods.group * pods.network_bandwidth * 8 == pytest.approx(pod_network, rel=1e-12)
+    # Summing a gigabyte in the pod takes no less than sending it twice over all links.
+    floor = 2 * 1e9 / pods.link_bandwidth
+    assert floor < pods.all_reduce_seconds(1e9, 256) < 1.1 * floor
+    assert pods.all_reduce_seconds(1e9, 512) > pods.all_reduce_seconds(1e9, 256)
+
+
+def test_a_state_that_does_not_fit_is_refused(recipe, cost):
+    small = replace(CHIP, memory=cost.state_bytes)
+    message = r"chip must have memory for the state and the gradients, .* got chip with"
+    with pytest.raises(ValueError, match=message):
+        estimate_scaling(recipe, BATCH, (1,), chip=small, interconnect=HOSTS)
+
+
 def test_operations_of_a_network_of_dense_layers(cost):
     weights = [64 * 48, 48 * 32, 32 * 10]
     products = 2 * 256 * (3 * sum(weights) - weights[0])
@@ -157,6 +201,8 @@ def test_refused_counts(devices, message):
     [
         (lambda: replace(CHIP, flops=0), r"flops must be in \(0, inf\), got 0"),
         (lambda: replace(CHIP, achieved=1.2), r"achieved must be in \(0, 1\], got 1\.2"),
+        (lambda: replace(CHIP, memory=0), r"memory must be in \(0, inf\), got 0"),
+        (lambda: replace(HOSTS, torus=0), "torus must be a positive integer, got 0"),
         (lambda: replace(HOSTS, group=0), "group must be a positive integer, got 0"),
         (lambda: replace(HOSTS, link_latency=-1), "link_latency must be in"),
         (lambda: replace(HOSTS, network_bandwidth=0.0), "network_bandwidth must be in"),

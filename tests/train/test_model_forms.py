@@ -13,7 +13,8 @@ from flax import nnx
 import jaxnn
 from jaxnn.describe import describe
 from jaxnn.nn import dropout
-from jaxnn.nn.adapters.functional import Functional, from_nnx
+from jaxnn.nn.adapters.forms import from_nnx
+from jaxnn.nn.adapters.functional import Functional
 from jaxnn.train import init_state, load, train_step
 
 

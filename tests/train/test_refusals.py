@@ -59,7 +59,7 @@ def fit(data=None, recipe=None, **changed):
 CASES = {
     "label too large": (
         lambda: fit(changed("y", 4, 3)),
-        r"train: y must hold classes from 0 to 2, since the model's last width is 3, got 3",
+        r"train: y must hold classes from 0 to 2, since the model has 3 outputs, got 3",
     ),
     "label negative": (lambda: fit(changed("y", 4, -1)), r"train: y must hold .* got -1"),
     "label too large in val": (
@@ -68,11 +68,11 @@ CASES = {
     ),
     "last width too small": (
         lambda: fit(part(classes=5)),
-        r"classes from 0 to 2, since the model's last width is 3, got 4",
+        r"classes from 0 to 2, since the model has 3 outputs, got 4",
     ),
     "one-hot of another width": (
         lambda: fit({"x": part()["x"], "y": np.eye(4, dtype=np.float32)[part()["y"]]}),
-        r"labels must have shape .*the model's last width must be the number of classes",
+        r"labels must have shape .*whose last axis must have one entry per class, got labels",
     ),
     "labels of the wrong type": (
         lambda: fit(changed("y", 4, 1.5)),

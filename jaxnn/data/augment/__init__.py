@@ -6,7 +6,6 @@ alone in somebody else's loop. Every example has draws of its own, every strengt
 and a strength of 0 gives the inputs back to the last bit.
 """
 
-from jaxnn.data.augment.affine import affine, rotate, shear, translate, zoom
 from jaxnn.data.augment.colour import (
     adjust_hue,
     adjust_saturation,
@@ -14,7 +13,8 @@ from jaxnn.data.augment.colour import (
     hue,
     saturation,
 )
-from jaxnn.data.augment.compose import as_images, compose
+from jaxnn.data.augment.combine import as_images, compose
+from jaxnn.data.augment.geometry import affine, rotate, shear, translate, zoom
 from jaxnn.data.augment.inputs import Augmentation
 from jaxnn.data.augment.intensity import (
     adjust_brightness,
@@ -25,7 +25,7 @@ from jaxnn.data.augment.intensity import (
 )
 from jaxnn.data.augment.mix import mixup
 from jaxnn.data.augment.pixels import crop, cutout, flip_horizontal, flip_vertical, shift_pixels
-from jaxnn.data.augment.warp import warp
+from jaxnn.data.augment.resampling import warp
 
 __all__ = [
     "Augmentation",

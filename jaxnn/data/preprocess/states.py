@@ -10,8 +10,8 @@ import numpy as np
 
 from jaxnn.data.preprocess.components import PCA
 from jaxnn.data.preprocess.images import Centering
+from jaxnn.data.preprocess.methods import STATES, State, check_state
 from jaxnn.data.preprocess.standardization import Standardization
-from jaxnn.data.preprocess.table import STATES, State, check_state
 from jaxnn.data.readers.npz import read_npz
 
 __all__ = ["load_state", "save_state"]

@@ -1,1 +1,1 @@
-"""Activations by name, as pure functions, and the two that have parameters."""
+"""Activation functions, and the table of them by name."""

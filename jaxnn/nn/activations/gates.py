@@ -1,4 +1,4 @@
-r"""Activations that let an input through by degrees: $x$ times a gate between 0 and 1."""
+r"""Gated activations: the input times a gate between 0 and 1 that depends on the input."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ from jaxnn.nn.activations.rectifiers import knob_like
 
 __all__ = ["gelu", "gelu_tanh", "glu", "hard_silu", "hard_swish", "mish", "silu", "swish"]
 
-# From here on a gate is 0 or 1 to the last bit, in float64 too; bounding its argument keeps
-# the powers of a large one, and the gradients through them, from overflow.
+# Beyond these arguments a gate is exactly 0 or 1, in float64 too. The argument is clipped there,
+# so that the powers of a large argument, and the gradients through them, do not overflow.
 _SATURATED = 64.0
-_SATURATED_TANH = 32.0  # its cube must fit into float16
+_SATURATED_TANH = 32.0  # the cube of this bound must fit into float16
 
 
 def gelu(
     x: jax.Array, *, approximate: bool = False, alpha: float | jax.Array | None = None
 ) -> jax.Array:
-    r"""Gaussian error linear unit.
+    r"""Apply the Gaussian error linear unit (GELU).
 
     $$f(x) = x\,\Phi(\alpha x), \qquad
     \Phi(z) = \int_{-\infty}^z \frac{e^{-t^2/2}}{\sqrt{2\pi}}\,dt$$
 
-    or, approximately, $\Phi(z) \approx \sigma\bigl(2\sqrt{2/\pi}\,(z + 0.044715 z^3)\bigr)$, which
-    is the form with $\tfrac12(1 + \tanh)$ and differs by less than 5e-4.
+    The approximation is $\Phi(z) \approx \sigma\bigl(2\sqrt{2/\pi}\,(z + 0.044715 z^3)\bigr)$.
+    It equals the form with $\tfrac12(1 + \tanh)$ and differs from the exact f by less than 5e-4.
 
-    Exact by default, as in the lectures, the paper, PyTorch and Keras' layers. Flax, JAX and
-    `keras.ops` approximate by default: `approximate=True`, or `gelu_tanh` by name.
+    GELU is exact by default, as in the lectures, the paper, PyTorch and Keras' layers. Flax, JAX
+    and `keras.ops` approximate it by default; `approximate=True` or `gelu_tanh` gives their form.
 
     Args:
       x: array of any shape.
-      approximate: whether to take the form with tanh.
+      approximate: whether to use the approximation.
       alpha: α, the steepness of the gate, any finite number; a float or a traced scalar.
-        None: 1, without a multiplication.
+        None means 1 and leaves the multiplication out.
 
     Returns:
       Array of the same shape and dtype.
 
     Raises:
-      ValueError: a concrete `alpha` that is not finite.
+      ValueError: if a concrete `alpha` is not finite.
 
     >>> float(gelu(jnp.array(-1.0)))
     -0.1587
@@ -64,7 +64,7 @@ def gelu(
 
 
 def gelu_tanh(x: jax.Array) -> jax.Array:
-    r"""`gelu` in the form with tanh, which is what Flax and JAX call gelu.
+    r"""Apply `gelu` in its approximation by tanh, which Flax and JAX call gelu.
 
     $$f(x) = \tfrac12 x \bigl(1 + \tanh(\sqrt{2/\pi}\,(x + 0.044715 x^3))\bigr)$$
 
@@ -83,7 +83,9 @@ def gelu_tanh(x: jax.Array) -> jax.Array:
 
 
 def silu(x: jax.Array) -> jax.Array:
-    r"""SiLU, also called Swish, $x\,\sigma(x)$: lecture M's choice for deep networks.
+    r"""Apply SiLU, also called Swish: $x\,\sigma(x)$.
+
+    Lecture M recommends it for deep networks.
 
     Args:
       x: array of any shape.
@@ -103,7 +105,7 @@ swish = silu
 
 
 def mish(x: jax.Array) -> jax.Array:
-    r"""Mish, $x \tanh(\log(1 + e^x))$.
+    r"""Apply Mish, $x \tanh(\log(1 + e^x))$.
 
     Args:
       x: array of any shape.
@@ -120,7 +122,9 @@ def mish(x: jax.Array) -> jax.Array:
 
 
 def hard_silu(x: jax.Array) -> jax.Array:
-    r"""SiLU in straight pieces, $x \cdot \min(\max(x + 3, 0), 6)/6$; also called hard Swish.
+    r"""Apply hard SiLU, also called hard Swish: $x \cdot \min(\max(x + 3, 0), 6)/6$.
+
+    It is SiLU with a piecewise linear gate.
 
     Args:
       x: array of any shape.
@@ -140,17 +144,17 @@ hard_swish = hard_silu
 
 
 def glu(x: jax.Array, axis: int = -1) -> jax.Array:
-    r"""Gated linear unit, $a\,\sigma(b)$ of the two halves of an axis.
+    r"""Apply the gated linear unit, $a\,\sigma(b)$, where a and b are the halves of an axis.
 
     Args:
       x: array whose size along `axis` is even.
-      axis: the axis that is halved.
+      axis: the axis that is split into halves.
 
     Returns:
-      Array of the same dtype, half as large along `axis`.
+      Array of the same dtype, half as long along `axis`.
 
     Raises:
-      ValueError: an odd size.
+      ValueError: if the size along `axis` is odd.
 
     >>> glu(jnp.array([1.0, 2.0, 0.0, 100.0]))
     Array([0.5, 2. ], dtype=float32)

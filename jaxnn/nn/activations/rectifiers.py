@@ -1,4 +1,4 @@
-"""Activations that leave positive inputs (nearly) as they are: ReLU and its relatives."""
+"""ReLU and its relatives: activations that keep positive inputs, or nearly so."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ __all__ = ["celu", "elu", "identity", "leaky_relu", "relu", "relu6", "selu", "so
 
 
 def knob_like(knob: float | jax.Array, x: jax.Array) -> jax.Array:
-    """The knob in the dtype of the array it meets, or in floating point where that is not."""
+    """Cast a knob to the dtype of `x`, or to a floating dtype where `x` holds integers."""
     return jnp.asarray(knob, jnp.result_type(x, 1.0))
 
 
 def identity(x: jax.Array) -> jax.Array:
-    """$x$ itself: no activation.
+    """Return $x$ itself: no activation.
 
     Args:
       x: array of any shape.
@@ -31,9 +31,9 @@ def identity(x: jax.Array) -> jax.Array:
 
 
 def relu(x: jax.Array) -> jax.Array:
-    r"""Rectified linear unit, $\max(0, x)$.
+    r"""Apply the rectified linear unit (ReLU), $\max(0, x)$.
 
-    The derivative at exactly 0 is taken as 0, so a unit that rests there stays silent.
+    The derivative at exactly 0 is 0, so a unit whose input is exactly 0 gets no gradient.
 
     Args:
       x: array of any shape.
@@ -50,7 +50,7 @@ def relu(x: jax.Array) -> jax.Array:
 
 
 def relu6(x: jax.Array) -> jax.Array:
-    r"""ReLU with a ceiling, $\min(\max(0, x), 6)$.
+    r"""Apply ReLU clipped at 6, $\min(\max(0, x), 6)$.
 
     Args:
       x: array of any shape.
@@ -67,23 +67,23 @@ def relu6(x: jax.Array) -> jax.Array:
 
 
 def leaky_relu(x: jax.Array, negative_slope: float | jax.Array = 0.01) -> jax.Array:
-    r"""Leaky ReLU, which never falls silent.
+    r"""Apply leaky ReLU, whose gradient is not 0 for negative inputs.
 
     $$f(x) = \begin{cases} x & x > 0 \\ a x & x \le 0 \end{cases}$$
 
-    Up to a slope of 1 that is $\max(ax, x)$, as the lectures write it. The derivative at
-    exactly 0 is a, as in PyTorch (JAX and Flax take 1), so that a slope of 0 is `relu`.
+    For slopes up to 1 this equals $\max(ax, x)$, the form in the lectures. The derivative at
+    exactly 0 is a, as in PyTorch (in JAX and Flax it is 1), so a slope of 0 gives `relu`.
 
     Args:
       x: array of any shape.
-      negative_slope: a, any finite number; a float or a traced scalar. Lecture S has 0.01
+      negative_slope: a, any finite number; a float or a traced scalar. Lecture S uses 0.01
         and 0.1, Keras 0.2 or 0.3.
 
     Returns:
       Array of the same shape and dtype.
 
     Raises:
-      ValueError: a concrete slope that is not finite.
+      ValueError: if a concrete slope is not finite.
 
     >>> leaky_relu(jnp.array([-1.0, 0.0, 2.0]), 0.1)
     Array([-0.1,  0. ,  2. ], dtype=float32)
@@ -95,7 +95,7 @@ def leaky_relu(x: jax.Array, negative_slope: float | jax.Array = 0.01) -> jax.Ar
 
 
 def elu(x: jax.Array, alpha: float | jax.Array = 1.0) -> jax.Array:
-    r"""Exponential linear unit, which saturates at −α.
+    r"""Apply the exponential linear unit (ELU), which saturates at −α.
 
     $$f(x) = \begin{cases} x & x > 0 \\ \alpha (e^x - 1) & x \le 0 \end{cases}$$
 
@@ -107,7 +107,7 @@ def elu(x: jax.Array, alpha: float | jax.Array = 1.0) -> jax.Array:
       Array of the same shape and dtype.
 
     Raises:
-      ValueError: a concrete `alpha` that is not finite.
+      ValueError: if a concrete `alpha` is not finite.
 
     >>> float(elu(jnp.array(-1.0)))
     -0.6321
@@ -119,7 +119,7 @@ def elu(x: jax.Array, alpha: float | jax.Array = 1.0) -> jax.Array:
 
 
 def celu(x: jax.Array, alpha: float | jax.Array = 1.0) -> jax.Array:
-    r"""ELU with a slope that is continuous for every α.
+    r"""Apply CELU, an ELU whose derivative is continuous for every α.
 
     $$f(x) = \max(0, x) + \alpha (e^{\min(0, x)/\alpha} - 1)$$
 
@@ -131,7 +131,7 @@ def celu(x: jax.Array, alpha: float | jax.Array = 1.0) -> jax.Array:
       Array of the same shape and dtype.
 
     Raises:
-      ValueError: a concrete `alpha` that is not above 0.
+      ValueError: if a concrete `alpha` is not above 0.
 
     >>> float(celu(jnp.array(-1.0), 0.5))
     -0.4323
@@ -143,12 +143,12 @@ def celu(x: jax.Array, alpha: float | jax.Array = 1.0) -> jax.Array:
 
 
 def selu(x: jax.Array) -> jax.Array:
-    r"""Scaled ELU, whose layers drift towards mean 0 and variance 1 by themselves.
+    r"""Apply the scaled ELU (SELU), which drives activations towards mean 0 and variance 1.
 
     $$f(x) = \lambda \begin{cases} x & x > 0 \\ \alpha (e^x - 1) & x \le 0 \end{cases}, \qquad
     \alpha = 1.6732632\ldots,\quad \lambda = 1.0507009\ldots$$
 
-    They do so with LeCun's initial weights, see `initializer_for`.
+    This needs LeCun's initial weights, see `initializer_for`.
 
     Args:
       x: array of any shape.
@@ -165,7 +165,7 @@ def selu(x: jax.Array) -> jax.Array:
 
 
 def softplus(x: jax.Array) -> jax.Array:
-    r"""A smooth ReLU, $\log(1 + e^x)$, computed without overflow.
+    r"""Apply softplus, a smooth ReLU: $\log(1 + e^x)$, computed without overflow.
 
     Args:
       x: array of any shape.

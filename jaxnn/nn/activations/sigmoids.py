@@ -1,4 +1,4 @@
-"""Activations that saturate, and the softmax, which does so for several numbers together."""
+"""Saturating activations, and softmax, their form for several numbers together."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = [
 
 
 def sigmoid(x: jax.Array) -> jax.Array:
-    r"""Logistic sigmoid, $\sigma(x) = 1/(1 + e^{-x})$, within (0, 1).
+    r"""Apply the logistic sigmoid, $\sigma(x) = 1/(1 + e^{-x})$, with values in (0, 1).
 
     Args:
       x: array of any shape.
@@ -35,7 +35,7 @@ def sigmoid(x: jax.Array) -> jax.Array:
 
 
 def log_sigmoid(x: jax.Array) -> jax.Array:
-    r"""$\log \sigma(x) = -\log(1 + e^{-x})$, computed without overflow.
+    r"""Compute $\log \sigma(x) = -\log(1 + e^{-x})$ without overflow.
 
     Args:
       x: array of any shape.
@@ -50,9 +50,9 @@ def log_sigmoid(x: jax.Array) -> jax.Array:
 
 
 def hard_sigmoid(x: jax.Array) -> jax.Array:
-    r"""Sigmoid in straight pieces, $\min(\max(x + 3, 0), 6)/6$.
+    r"""Apply the piecewise linear sigmoid, $\min(\max(x + 3, 0), 6)/6$.
 
-    The form of JAX, PyTorch and Keras 3. Keras 2 and Theano have a slope of 0.2.
+    This is the form of JAX, PyTorch and Keras 3. In Keras 2 and Theano the slope is 0.2.
 
     Args:
       x: array of any shape.
@@ -69,7 +69,9 @@ def hard_sigmoid(x: jax.Array) -> jax.Array:
 
 
 def tanh(x: jax.Array) -> jax.Array:
-    r"""Hyperbolic tangent, $\frac{e^x - e^{-x}}{e^x + e^{-x}}$, centred on 0, within (−1, 1).
+    r"""Apply the hyperbolic tangent, $\frac{e^x - e^{-x}}{e^x + e^{-x}}$.
+
+    Its values lie in (−1, 1) and are centred on 0.
 
     Args:
       x: array of any shape.
@@ -86,7 +88,7 @@ def tanh(x: jax.Array) -> jax.Array:
 
 
 def hard_tanh(x: jax.Array) -> jax.Array:
-    r"""Tanh in straight pieces, $\min(\max(x, -1), 1)$.
+    r"""Apply the piecewise linear tanh, $\min(\max(x, -1), 1)$.
 
     Args:
       x: array of any shape.
@@ -103,7 +105,7 @@ def hard_tanh(x: jax.Array) -> jax.Array:
 
 
 def soft_sign(x: jax.Array) -> jax.Array:
-    r"""$x/(1 + |x|)$: like tanh, but it saturates slowly.
+    r"""Apply soft sign, $x/(1 + |x|)$, which is like tanh but saturates more slowly.
 
     Args:
       x: array of any shape.
@@ -120,11 +122,11 @@ def soft_sign(x: jax.Array) -> jax.Array:
 
 
 def softmax(x: jax.Array, axis: int | tuple[int, ...] = -1) -> jax.Array:
-    r"""Probabilities from scores, $e^{x_i} / \sum_j e^{x_j}$, computed without overflow.
+    r"""Turn scores into probabilities, $e^{x_i} / \sum_j e^{x_j}$, without overflow.
 
     Args:
       x: array of scores.
-      axis: along which the outputs sum to 1, one or several.
+      axis: the axis, or the axes, along which the outputs sum to 1.
 
     Returns:
       Array of the same shape and dtype.
@@ -138,11 +140,13 @@ def softmax(x: jax.Array, axis: int | tuple[int, ...] = -1) -> jax.Array:
 
 
 def log_softmax(x: jax.Array, axis: int | tuple[int, ...] = -1) -> jax.Array:
-    r"""Logarithms of `softmax`, $x_i - \log \sum_j e^{x_j}$, finite where that rounds to 0.
+    r"""Compute the logarithm of `softmax`, $x_i - \log \sum_j e^{x_j}$.
+
+    It stays finite where the softmax itself rounds to 0.
 
     Args:
       x: array of scores.
-      axis: along which the outputs' exponentials sum to 1, one or several.
+      axis: the axis, or the axes, along which the exponentials of the outputs sum to 1.
 
     Returns:
       Array of the same shape and dtype.

@@ -1,4 +1,4 @@
-"""Sparsemax: probabilities from scores of which some are exactly 0."""
+"""Sparsemax: probabilities from scores, some of them exactly 0."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ __all__ = ["sparsemax"]
 
 
 def sparsemax(x: jax.Array, axis: int = -1) -> jax.Array:
-    r"""The point of the probability simplex that is nearest to the scores.
+    r"""Project scores onto the probability simplex: find its nearest point.
 
     $$p_i = \max(0, x_i - \tau), \qquad \tau = \frac{\sum_{j \le k} x_{(j)} - 1}{k}, \qquad
     k = \max\Bigl\{ j : 1 + j\,x_{(j)} > \sum_{l \le j} x_{(l)} \Bigr\}$$
 
-    where $x_{(1)} \ge x_{(2)} \ge \dots$. Its derivative along $v$ is $v_i - \bar v$ on the support
-    ($p_i > 0$), with $\bar v$ the mean of $v$ there, and 0 elsewhere.
+    where $x_{(1)} \ge x_{(2)} \ge \dots$ are the sorted scores. The derivative along $v$ is
+    $v_i - \bar v$ on the support ($p_i > 0$), where $\bar v$ is the mean of $v$ over the support.
+    Outside the support it is 0.
 
     Args:
-      x: array of finite scores, summed in float32 at least.
-      axis: along which the outputs sum to 1.
+      x: array of finite scores. They are summed in float32 or wider.
+      axis: the axis along which the outputs sum to 1.
 
     Returns:
       Array of the same shape and dtype.
@@ -38,7 +39,7 @@ def sparsemax(x: jax.Array, axis: int = -1) -> jax.Array:
 
 @jax.custom_jvp
 def _sparsemax(x: jax.Array) -> jax.Array:
-    # More than 1 below the largest is never in the support: cutting there keeps the sums small.
+    # A score more than 1 below the largest is never in the support: clipping keeps the sums small.
     z = jnp.maximum(x - x.max(axis=-1, keepdims=True), -1)
     descending = -jnp.sort(-z, axis=-1)
     sums = jnp.cumsum(descending, axis=-1)

@@ -64,24 +64,24 @@ ACTIVATIONS: Mapping[str, Activation] = MappingProxyType(
         "linear": identity,
     }
 )
-"""Every activation that a model takes by name, each with its default slope or α.
+"""Every activation that a model takes by name, with its default slope or α.
 
-For another one: `functools.partial(leaky_relu, negative_slope=0.1)`. What has parameters to
-learn is a module instead: `PReLU`, `Maxout`.
+For another slope, pass `functools.partial(leaky_relu, negative_slope=0.1)`. Activations with
+learned parameters are modules: `PReLU` and `Maxout`.
 """
 
 
 def activation(name_or_function: str | Activation) -> Activation:
-    """The function that `name_or_function` stands for.
+    """Look up an activation function by its name.
 
     Args:
-      name_or_function: a key of `ACTIVATIONS`, or any function of one array.
+      name_or_function: a key of `ACTIVATIONS`, or any function of one array, which is returned.
 
     Returns:
       The function.
 
     Raises:
-      ValueError: an unknown name.
+      ValueError: if the name is unknown.
 
     >>> activation("relu").__name__
     'relu'
@@ -93,13 +93,13 @@ def activation(name_or_function: str | Activation) -> Activation:
 
 
 def activation_name(name_or_function: str | Activation) -> str:
-    """What an activation is called, whoever's it is and whatever its slope.
+    """Find the name of an activation, whichever library defines it and whatever its slope.
 
     Args:
       name_or_function: a name, a function, a `functools.partial` of one, or a module.
 
     Returns:
-      The name; of a module that of its class.
+      The name of the function, or of the module's class.
 
     >>> import functools
     >>> activation_name(functools.partial(jax.nn.leaky_relu, negative_slope=0.2))

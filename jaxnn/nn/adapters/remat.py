@@ -1,4 +1,4 @@
-"""Less memory for more arithmetic: activations that are computed again on the way back."""
+"""Rematerialization: less memory for activations, which the backward pass computes again."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ __all__ = ["rematerialized"]
 
 
 def rematerialized(function: Callable[..., Any]) -> Callable[..., Any]:
-    r"""The same function, which keeps less for its gradient.
+    r"""Transform a function so that it keeps less memory for its gradient.
 
-    Of a function of $n$ operations reverse mode keeps what all of them compute. Here they are
-    taken in about $\sqrt n$ stretches. What is handed from one to the next is kept, and a
-    stretch is computed once more when its turn comes on the way back: for one more forward pass
-    the memory of a network of $L$ layers goes with $\sqrt L$. `jax.checkpoint` around the whole
-    would keep nothing at first, and on the way back all of it at once.
+    Reverse mode keeps what each of the $n$ operations of a function computes. Here the operations
+    are cut into about $\sqrt n$ stretches. Only what one stretch hands to the next is kept, and
+    a stretch is computed again in the backward pass. For one more forward pass the memory of a
+    network of $L$ layers grows with $\sqrt L$. `jax.checkpoint` around the whole function would
+    compute all of it again at once, and so need the memory then.
 
-    XLA for CPU takes the second computation out again, and saves nothing: a gradient through 36
-    layers needed 377 MB there instead of 310.
+    On CPU this takes effect with jaxlib 0.12: in `python -m experiments.benchmarks.remat_memory`
+    the temporary memory of ResNet-20 falls from 162 to 82 MB, where `jax.checkpoint` around the
+    whole saves nothing. Up to jaxlib 0.10, XLA for CPU removes the second computation, and
+    nothing is saved.
 
     Args:
       function: pytrees of arrays -> pytree of arrays.

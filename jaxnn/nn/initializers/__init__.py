@@ -1,1 +1,1 @@
-"""Initial weights, and which activation wants which."""
+"""Initializers of weights and biases, and which one suits which activation."""

@@ -1,6 +1,7 @@
-"""Initial weights of a given size, and the table of which suit which activation.
+"""Initializers of a given size, and the table of which initializer suits which activation.
 
-Those whose size follows from the shape are in `jaxnn.nn.variance`, and can be had from here.
+Initializers whose size follows from the kernel's shape are defined in
+`jaxnn.nn.initializers.variance` and exported here too.
 """
 
 from __future__ import annotations
@@ -44,19 +45,20 @@ __all__ = [
 
 
 def constant(value: Number) -> Initializer:
-    """Every entry the same.
+    """Initialize every entry to the same value.
 
-    For biases: 0, or 0.01 in front of ReLU, so that no unit starts silent. Weights of a layer
-    that all start alike stay alike, since their gradients are: it learns one feature only.
+    This suits biases: 0, or 0.01 in front of ReLU, so that fewer units start with gradient 0. It
+    does not suit weights: equal weights of a layer get equal gradients and stay equal, so the
+    layer learns one feature only.
 
     Args:
       value: any finite number; a float or a traced scalar.
 
     Returns:
-      An initializer `(key, shape, dtype) -> array`; the key is not used.
+      An initializer `(key, shape, dtype) -> array`; it does not use the key.
 
     Raises:
-      ValueError: a concrete `value` that is not finite.
+      ValueError: if a concrete `value` is not finite.
 
     >>> constant(0.01)(jax.random.key(0), (3,), float)
     Array([0.01, 0.01, 0.01], dtype=float32)
@@ -73,13 +75,16 @@ def constant(value: Number) -> Initializer:
 
 
 def zeros() -> Initializer:
-    """Zeros: for biases; of weights, the lectures' demonstration of what does not learn.
+    """Initialize every entry to 0.
 
-    With weights of 0 every hidden unit, and with it every gradient of a weight but the last
-    layer's bias, is 0.
+    This suits biases. For weights it is the lectures' example of a bad choice. If the activation
+    is 0 at 0, as tanh and ReLU are, all hidden units are 0, and all gradients are 0 except that
+    of the last bias: training stays at this saddle point. Lecture L says so of tanh. With
+    sigmoid, hidden units are ½, so the last kernel has gradients from the first step and the
+    layers before it from the next ones; yet the units of a layer stay equal to each other.
 
     Returns:
-      An initializer `(key, shape, dtype) -> array`; the key is not used.
+      An initializer `(key, shape, dtype) -> array`; it does not use the key.
 
     >>> zeros()(jax.random.key(0), (3,), float)
     Array([0., 0., 0.], dtype=float32)
@@ -90,19 +95,20 @@ def zeros() -> Initializer:
 
 
 def normal(stddev: Number = 0.01, *, truncated: bool = False) -> Initializer:
-    r"""Small random numbers, $W \sim \mathcal N(0, s^2)$, whatever the shape.
+    r"""Initialize with small random numbers, $W \sim \mathcal N(0, s^2)$, whatever the shape.
 
-    Lecture S's first idea: it serves small networks, and in deep ones activations fade away.
+    This is the first idea in lecture S. It works for small networks; in deep networks the
+    activations shrink towards 0 from layer to layer.
 
     Args:
       stddev: s, at least 0; a float or a traced scalar.
-      truncated: whether to cut off at two standard deviations, which stay s.
+      truncated: whether to truncate at two standard deviations. The standard deviation stays s.
 
     Returns:
       An initializer `(key, shape, dtype) -> array`.
 
     Raises:
-      ValueError: a concrete `stddev` below 0.
+      ValueError: if a concrete `stddev` is below 0.
 
     >>> round(float(normal()(jax.random.key(0), (600, 400), float).std()), 4)
     0.01
@@ -118,23 +124,24 @@ def normal(stddev: Number = 0.01, *, truncated: bool = False) -> Initializer:
 
 
 def positive_mean(mean: Number = 0.1, scale: Number = 1.0) -> Initializer:
-    r"""He's weights around a small positive mean, so that fewer ReLUs start silent.
+    r"""Initialize as He does, around a small positive mean, so that fewer ReLUs start inactive.
 
     $$W \sim \mathcal N\Bigl(\frac{m}{\text{fan-in}}, \frac{2 s^2}{\text{fan-in}}\Bigr)$$
 
-    A lecture's advice without a number. The mean is divided by fan-in, since a unit adds it up
-    that often: what it does to a layer does not depend on the layer's width.
+    Lecture L advises a positive mean and gives no number. The mean is divided by fan-in, since a
+    unit sums over that many inputs. So its effect does not depend on the width of the layer.
 
     Args:
-      mean: m, what the mean adds to a unit whose inputs average 1, at least 0; a float or a
+      mean: m, which the mean adds to a unit whose inputs average 1; at least 0; a float or a
         traced scalar.
       scale: s, factor of the random part, at least 0; a float or a traced scalar.
 
     Returns:
-      An initializer `(key, shape, dtype) -> array`.
+      An initializer `(key, shape, dtype) -> array`. It raises a ValueError for a shape without a
+      fan-in.
 
     Raises:
-      ValueError: a concrete argument below 0; of the initializer, a shape without a fan-in.
+      ValueError: if a concrete argument is below 0.
 
     >>> weights = positive_mean(60.0)(jax.random.key(0), (600, 400), float)
     >>> round(float(weights.mean()), 3)
@@ -153,20 +160,21 @@ def positive_mean(mean: Number = 0.1, scale: Number = 1.0) -> Initializer:
 
 
 def orthogonal(scale: Number = 1.0) -> Initializer:
-    r"""A random orthogonal matrix, uniform over all of them: $W^\top W = s^2 I$.
+    r"""Initialize with a uniformly random orthogonal matrix, $W^\top W = s^2 I$.
 
-    The kernel counts as a matrix of all axes but the last against the last, so that a
-    convolution's filters are orthogonal to each other. Where it has more columns than rows,
-    its rows are orthogonal instead: $W W^\top = s^2 I$.
+    The kernel is reshaped to a matrix whose columns are its last axis, so the filters of a
+    convolution are orthogonal to each other. If it has more columns than rows, its rows are
+    orthogonal instead: $W W^\top = s^2 I$.
 
     Args:
       scale: s, at least 0; a float or a traced scalar. √2 suits ReLU.
 
     Returns:
-      An initializer `(key, shape, dtype) -> array`, computed in float32 at least.
+      An initializer `(key, shape, dtype) -> array` that computes in float32 or wider. It raises
+      a ValueError for a shape of fewer than two axes.
 
     Raises:
-      ValueError: a concrete `scale` below 0; of the initializer, fewer than two axes.
+      ValueError: if a concrete `scale` is below 0.
 
     >>> w = orthogonal()(jax.random.key(0), (3, 3, 2), float).reshape(9, 2)
     >>> abs(w.T @ w).round(3)
@@ -184,7 +192,7 @@ def orthogonal(scale: Number = 1.0) -> Initializer:
         tall = (max(rows, columns), min(rows, columns))
         z = jax.random.normal(key, tall, jnp.promote_types(dtype, jnp.float32))
         q, r = jnp.linalg.qr(z)
-        # Householder's signs are not random: only with those of R is every Q as likely.
+        # Householder reflections fix the signs; with the signs of R, Q is uniformly distributed.
         q = q * jnp.where(jnp.diagonal(r) < 0, -1, 1).astype(q.dtype)[None, :]
         q = q.T if rows < columns else q
         return (q * jnp.asarray(scale, q.dtype)).reshape(shape).astype(dtype)
@@ -204,21 +212,21 @@ _BY_ACTIVATION: dict[str, Callable[[Number], Initializer]] = {
 
 
 def initializer_for(activation: str | Activation, scale: Number = 1.0) -> Initializer:
-    """The initializer that suits an activation.
+    """Look up the initializer that suits an activation.
 
-    He's normal for ReLU and what is like it (leaky ReLU, PReLU, ELU, GELU, Swish, Mish),
-    LeCun's for SELU, Glorot's uniform for tanh, sigmoid, softmax and their like.
+    It is `he_normal` for ReLU and its relatives (leaky ReLU, PReLU, ELU, GELU, Swish, Mish),
+    `lecun_normal` for SELU, and `glorot_uniform` for tanh, sigmoid, softmax and their relatives.
 
     Args:
-      activation: its name, or the function, or a `functools.partial` of it. One that the
-        table does not know gets Glorot, which assumes least.
+      activation: name of the activation, or the function, or a `functools.partial` of it. An
+        unknown activation gets `glorot_uniform`, which makes the weakest assumptions.
       scale: factor of the weights, at least 0; a float or a traced scalar.
 
     Returns:
       An initializer `(key, shape, dtype) -> array`.
 
     Raises:
-      ValueError: a concrete `scale` below 0.
+      ValueError: if a concrete `scale` is below 0.
 
     >>> initializer_for("relu").__qualname__, initializer_for("selu").__qualname__
     ('he_normal.<locals>.init', 'lecun_normal.<locals>.init')

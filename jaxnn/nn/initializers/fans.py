@@ -1,4 +1,4 @@
-"""What every random initializer is made of: the fans of a kernel, and a draw of known deviation."""
+"""Parts of the random initializers: fan-in and fan-out, and draws of a given deviation."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ Initializer = Callable[[jax.Array, Sequence[int], Any], jax.Array]
 
 Number = float | jax.Array
 
-# The standard deviation of a standard normal that is cut off at −2 and 2.
-_CUT_OFF = 0.87962566103423978
+# The standard deviation of a standard normal truncated at −2 and 2.
+_TRUNCATED_DEVIATION = 0.87962566103423978
 
 
 def fans(shape: Sequence[int]) -> tuple[int, int]:
-    """Fan-in and fan-out of a kernel (…, inputs, outputs).
+    """Compute fan-in and fan-out of a kernel (…, inputs, outputs).
 
     Raises:
-      ValueError: fewer than two axes.
+      ValueError: if the shape has fewer than two axes.
 
     >>> fans((3, 3, 16, 32))
     (144, 288)
@@ -38,14 +38,14 @@ def fans(shape: Sequence[int]) -> tuple[int, int]:
 def draw(
     distribution: str, deviation: Number, key: jax.Array, shape: Sequence[int], dtype: Any
 ) -> jax.Array:
-    """Numbers of mean 0 and this standard deviation.
+    """Draw numbers of mean 0 and a given standard deviation.
 
     Args:
       distribution: "normal", "truncated_normal" (at two deviations) or "uniform".
-      deviation: a float or a traced scalar.
+      deviation: the standard deviation, a float or a traced scalar.
       key: scalar typed key.
-      shape: of the result.
-      dtype: of the result; `float` is float32, and float64 where x64 is on.
+      shape: shape of the result.
+      dtype: dtype of the result; `float` means float32, or float64 where x64 is on.
 
     >>> bool(abs(draw("uniform", 1.0, jax.random.key(0), (9,), float)).max() <= math.sqrt(3))
     True
@@ -55,13 +55,13 @@ def draw(
         return jax.random.uniform(key, shape, dtype, -limit, limit)
     if distribution == "truncated_normal":
         z = jax.random.truncated_normal(key, -2, 2, shape, dtype)
-        return z * jnp.asarray(deviation / _CUT_OFF, z.dtype)
+        return z * jnp.asarray(deviation / _TRUNCATED_DEVIATION, z.dtype)
     z = jax.random.normal(key, shape, dtype)
     return z * jnp.asarray(deviation, z.dtype)
 
 
 def normal_kind(truncated: bool) -> str:
-    """The name of the distribution, for `draw`.
+    """Return the name under which `draw` knows the normal distribution, truncated or not.
 
     >>> normal_kind(truncated=False)
     'normal'

@@ -1,4 +1,4 @@
-"""Initial weights that follow the data: layer-sequential unit variance."""
+"""Initial weights that depend on the data: layer-sequential unit variance."""
 
 from __future__ import annotations
 
@@ -35,34 +35,36 @@ def layer_sequential_unit_variance(
 ) -> Any:
     r"""Scale each layer's kernel until its outputs on a batch have variance 1.
 
-    One layer after the other, in the order in which the model calls them:
+    The layers are scaled one after the other, in the order in which the model calls them:
 
     $$W_l \leftarrow W_l / \sqrt{\mathrm{Var}(y_l)} \quad\text{until}\quad
     |\mathrm{Var}(y_l) - 1| \le \text{tolerance}$$
 
     where $y_l$ are the layer's outputs before the activation, over all examples and units.
-    Where the bias is 0, once is enough. A layer is any module with a parameter named
-    `kernel`: dense, convolutional, ours or Flax's. One that is called several times counts
-    where it is called first; one whose outputs do not vary is left as it is.
+    Where the bias is 0, one division suffices. A layer is any module with a parameter named
+    `kernel`: dense or convolutional, from this library or from Flax. A layer that is called
+    several times is scaled by its first call. A layer whose outputs do not vary is not changed.
 
     Args:
       model: a Linen module. Layers inside `nn.scan`, whose kernels are stacked, are refused.
-      params: its parameters, from `model.init`.
+      params: the model's parameters, from `model.init`.
       batch: inputs (n, …), or a dict that holds them as "x". No row may be padding.
       model_state: the model's other collections.
-      orthogonal_key: where given, each kernel is first replaced by an orthogonal one drawn at
-        the address (key, layer), as the paper does. None: start from `params`.
-      tolerance: how far from 1 a variance may stay, at least 0; a float or a traced scalar.
-        The paper has 0.1.
-      max_iterations: at most so many divisions per layer, at least 1.
-      mode: arguments by name for the model's call, such as `{"train": False}`. What draws,
+      orthogonal_key: if given, each kernel is first replaced by an orthogonal one drawn at
+        the address (key, layer), as in the paper. None means to start from `params`.
+      tolerance: allowed distance of a variance from 1, at least 0; a float or a traced scalar.
+        The paper uses 0.1.
+      max_iterations: maximal number of divisions per layer, at least 1.
+      mode: keyword arguments of the model's call, such as `{"train": False}`. Layers that draw,
         such as dropout, must be off.
 
     Returns:
-      The new parameters. Pure: works under `jit` (with `model` closed over) and `vmap`.
+      The new parameters. The function is pure: it works under `jit` (with `model` closed over)
+      and under `vmap`.
 
     Raises:
-      ValueError: a concrete argument outside its range; a layer whose outputs cannot be seen.
+      ValueError: if a concrete argument lies outside its range, or the outputs of a layer cannot
+        be seen from outside.
 
     >>> from jaxnn.nn import MLP
     >>> model, x = MLP((50, 3)), jax.random.normal(jax.random.key(0), (100, 20))
@@ -114,7 +116,7 @@ def _with_unit_variance(
 def _layers_in_order(
     model: nn.Module, variables: Any, inputs: Any, mode: Mapping[str, Any]
 ) -> list[Path]:
-    """The paths of all modules with a kernel of their own, by their first call."""
+    """List the paths of all modules that own a kernel, in the order of their first calls."""
     layers: dict[Path, None] = {}
 
     def note(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
@@ -132,7 +134,7 @@ def _layers_in_order(
 def _outputs_of(
     layer: Path, model: nn.Module, variables: Any, inputs: Any, mode: Mapping[str, Any]
 ) -> jax.Array:
-    """What the layer returns at its first call; the compiler drops all that comes after it."""
+    """Return the layer's outputs at its first call; the compiler removes all later work."""
 
     def is_it(module: nn.Module, method: str) -> bool:
         return module.path == layer and method == "__call__"

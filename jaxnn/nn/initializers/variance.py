@@ -1,15 +1,15 @@
-r"""Initial weights whose variance follows from the number of inputs and outputs of a unit.
+r"""Initializers whose variance follows from the number of inputs and outputs of a unit.
 
-All keep the variance of a layer's outputs near that of its inputs, and differ in what they
-assume of the activation behind it. *fan-in* is the number of inputs of one unit (all axes
-of the kernel but the last, multiplied: k·k·channels for a convolution), *fan-out* the number
-of units that one input feeds. A kernel with fewer than two axes has none, and is refused.
+They all keep the variance of a layer's outputs near that of its inputs. They differ in what they
+assume about the activation behind the layer. *fan-in* is the number of inputs of one unit (the
+product of all axes of the kernel but the last: k·k·channels for a convolution). *fan-out* is the
+number of units that one input feeds. A kernel with fewer than two axes has neither, and is refused.
 
-The normals are plain normals, as the lectures have them. Flax's and Keras' are cut off at two
-standard deviations and widened to keep their variance: `truncated=True`.
+The normal distributions are not truncated, as in the lectures. Those of Flax and Keras are
+truncated at two standard deviations and widened to keep their variance: `truncated=True`.
 
-`scale` multiplies the weights, so that the variance grows with its square; the draw itself
-does not depend on it. Of `variance_scaling` alone it multiplies the variance, as in Flax.
+`scale` multiplies the weights, so the variance grows with its square; the draw itself does not
+depend on it. Only in `variance_scaling` it multiplies the variance, as in Flax.
 """
 
 from __future__ import annotations
@@ -36,20 +36,20 @@ __all__ = [
 
 
 def he_normal(scale: Number = 1.0, *, truncated: bool = False) -> Initializer:
-    r"""He (Kaiming) initialization, $W \sim \mathcal N(0, 2/\text{fan-in})$, for ReLU.
+    r"""Initialize as He (Kaiming), $W \sim \mathcal N(0, 2/\text{fan-in})$, for ReLU.
 
-    ReLU silences half of its inputs, hence the 2. Behind a leaky ReLU of slope a it would be
-    $2/(1+a^2)$: a scale of $1/\sqrt{1+a^2}$.
+    The 2 makes up for ReLU, which sets half of its inputs to 0. For a leaky ReLU of slope a it
+    becomes $2/(1+a^2)$: use a scale of $1/\sqrt{1+a^2}$.
 
     Args:
       scale: factor of the weights, at least 0; a float or a traced scalar.
-      truncated: whether to cut off at two standard deviations, as Flax does.
+      truncated: whether to truncate at two standard deviations, as Flax does.
 
     Returns:
       An initializer `(key, shape, dtype) -> array`.
 
     Raises:
-      ValueError: a concrete `scale` below 0.
+      ValueError: if a concrete `scale` is below 0.
 
     >>> weights = he_normal()(jax.random.key(0), (600, 400), float)
     >>> round(float(weights.std()), 3), round(math.sqrt(2 / 600), 3)
@@ -67,7 +67,7 @@ def he_normal(scale: Number = 1.0, *, truncated: bool = False) -> Initializer:
 
 
 def he_uniform(scale: Number = 1.0) -> Initializer:
-    r"""He initialization, uniform: $W \sim U[-a, a]$, $a = \sqrt{6/\text{fan-in}}$.
+    r"""Initialize as He (Kaiming), uniformly: $W \sim U[-a, a]$, $a = \sqrt{6/\text{fan-in}}$.
 
     Args:
       scale: factor of the weights, at least 0; a float or a traced scalar.
@@ -76,7 +76,7 @@ def he_uniform(scale: Number = 1.0) -> Initializer:
       An initializer `(key, shape, dtype) -> array`.
 
     Raises:
-      ValueError: a concrete `scale` below 0.
+      ValueError: if a concrete `scale` is below 0.
 
     >>> bool(abs(he_uniform()(jax.random.key(0), (6, 6), float)).max() <= 1.0)
     True
@@ -92,21 +92,21 @@ def he_uniform(scale: Number = 1.0) -> Initializer:
 
 
 def glorot_normal(scale: Number = 1.0, *, truncated: bool = False) -> Initializer:
-    r"""Glorot (Xavier) initialization, $W \sim \mathcal N(0, 2/(\text{fan-in}+\text{fan-out}))$.
+    r"""Initialize as Glorot (Xavier), $W \sim \mathcal N(0, 2/(\text{fan-in}+\text{fan-out}))$.
 
-    Two lectures write it otherwise. C's $1/(\text{fan-in}+\text{fan-out})$, half of the
-    variance, is `variance_scaling(0.5, "fan_avg", "normal")`; S's $1/\text{fan-in}$ is
-    `lecun_normal`.
+    Two lectures define it differently. Lecture C's variance, $1/(\text{fan-in}+\text{fan-out})$,
+    is half as large: `variance_scaling(0.5, "fan_avg", "normal")`. Lecture S's variance,
+    $1/\text{fan-in}$, is that of `lecun_normal`.
 
     Args:
       scale: factor of the weights, at least 0; a float or a traced scalar.
-      truncated: whether to cut off at two standard deviations, as Flax does.
+      truncated: whether to truncate at two standard deviations, as Flax does.
 
     Returns:
       An initializer `(key, shape, dtype) -> array`.
 
     Raises:
-      ValueError: a concrete `scale` below 0.
+      ValueError: if a concrete `scale` is below 0.
 
     >>> weights = glorot_normal()(jax.random.key(0), (600, 400), float)
     >>> round(float(weights.std()), 4), round(math.sqrt(2 / 1000), 4)
@@ -124,7 +124,7 @@ def glorot_normal(scale: Number = 1.0, *, truncated: bool = False) -> Initialize
 
 
 def glorot_uniform(scale: Number = 1.0) -> Initializer:
-    r"""Glorot (Xavier) initialization, uniform.
+    r"""Initialize as Glorot (Xavier), from a uniform distribution.
 
     $$W \sim U[-a, a], \qquad a = \sqrt{6/(\text{fan-in}+\text{fan-out})}$$
 
@@ -135,7 +135,7 @@ def glorot_uniform(scale: Number = 1.0) -> Initializer:
       An initializer `(key, shape, dtype) -> array`.
 
     Raises:
-      ValueError: a concrete `scale` below 0.
+      ValueError: if a concrete `scale` is below 0.
 
     >>> weights = glorot_uniform()(jax.random.key(0), (6, 6), float)
     >>> bool(abs(weights).max() <= math.sqrt(1 / 2))
@@ -152,19 +152,19 @@ def glorot_uniform(scale: Number = 1.0) -> Initializer:
 
 
 def lecun_normal(scale: Number = 1.0, *, truncated: bool = False) -> Initializer:
-    r"""LeCun initialization, $W \sim \mathcal N(0, 1/\text{fan-in})$, for SELU.
+    r"""Initialize as LeCun, $W \sim \mathcal N(0, 1/\text{fan-in})$, for SELU.
 
-    It keeps the variance of a layer without activation. Lecture S calls it Xavier.
+    It keeps the variance through a layer without activation. Lecture S calls it Xavier.
 
     Args:
       scale: factor of the weights, at least 0; a float or a traced scalar.
-      truncated: whether to cut off at two standard deviations, as Flax does.
+      truncated: whether to truncate at two standard deviations, as Flax does.
 
     Returns:
       An initializer `(key, shape, dtype) -> array`.
 
     Raises:
-      ValueError: a concrete `scale` below 0.
+      ValueError: if a concrete `scale` is below 0.
 
     >>> weights = lecun_normal()(jax.random.key(0), (600, 400), float)
     >>> round(float(weights.std()), 3), round(math.sqrt(1 / 600), 3)
@@ -182,7 +182,7 @@ def lecun_normal(scale: Number = 1.0, *, truncated: bool = False) -> Initializer
 
 
 def lecun_uniform(scale: Number = 1.0) -> Initializer:
-    r"""LeCun initialization, uniform: $W \sim U[-a, a]$, $a = \sqrt{3/\text{fan-in}}$.
+    r"""Initialize as LeCun, uniformly: $W \sim U[-a, a]$, $a = \sqrt{3/\text{fan-in}}$.
 
     Args:
       scale: factor of the weights, at least 0; a float or a traced scalar.
@@ -191,7 +191,7 @@ def lecun_uniform(scale: Number = 1.0) -> Initializer:
       An initializer `(key, shape, dtype) -> array`.
 
     Raises:
-      ValueError: a concrete `scale` below 0.
+      ValueError: if a concrete `scale` is below 0.
 
     >>> bool(abs(lecun_uniform()(jax.random.key(0), (6, 6), float)).max() <= 0.71)
     True
@@ -214,27 +214,27 @@ _FANS: dict[str, Callable[[int, int], float]] = {
 
 
 def variance_scaling(scale: Number, mode: str, distribution: str) -> Initializer:
-    r"""Weights of mean 0 and variance $s/\text{fan}$, of which all others here are cases.
+    r"""Initialize with mean 0 and variance $s/\text{fan}$, the general form of this module.
 
     Args:
       scale: s, at least 0; a float or a traced scalar. As in Flax and Keras it multiplies
         the variance, not the weights.
-      mode: the fan: "fan_in", "fan_out", or "fan_avg", the mean of the two.
-      distribution: "normal", "truncated_normal" (cut off at two standard deviations and
-        widened by 1/0.8796, so that the variance is as said) or "uniform".
+      mode: which fan divides s: "fan_in", "fan_out", or "fan_avg", the mean of the two.
+      distribution: "normal", "truncated_normal" (truncated at two standard deviations and
+        widened by 1/0.8796, so that the variance stays s/fan) or "uniform".
 
     Returns:
       An initializer `(key, shape, dtype) -> array`.
 
     Raises:
-      ValueError: a concrete `scale` below 0, an unknown mode or distribution.
+      ValueError: if a concrete `scale` is below 0, or the mode or distribution is unknown.
 
     >>> lecture_c = variance_scaling(0.5, "fan_avg", "normal")  # N(0, 1/(fan-in + fan-out))
     >>> weights = lecture_c(jax.random.key(0), (600, 400), float)
     >>> round(float(weights.std()), 4), round(math.sqrt(1 / 1000), 4)
     (0.0316, 0.0316)
 
-    Source: Flax's and Keras' function of that name; lecture C for the example.
+    Source: the function of that name in Flax and Keras; lecture C for the example.
     """
     check_knob("scale", scale, 0)
     check_choice("mode", mode, tuple(_FANS))

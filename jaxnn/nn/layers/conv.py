@@ -1,4 +1,4 @@
-"""The convolution layer."""
+"""The convolution layer, and the arguments of windows that it shares with pooling."""
 
 from __future__ import annotations
 
@@ -31,29 +31,30 @@ def conv(
     kernel_dilation: Window = 1,
     feature_group_count: int = 1,
 ) -> jax.Array:
-    r"""Cross-correlation of images with a kernel, zeros around the border.
+    r"""Cross-correlate images with a kernel; pixels beyond the border are zeros.
 
     $$y_{n,i,j,o} = \sum_{a,b,c} x_{n,\; s i + d a - p,\; s j + d b - p,\; c}\; w_{a,b,c,o}$$
 
-    The numbers are those of `jax.lax.conv_general_dilated` up to the order of summation; the
-    time is not, on CPU inside a compiled loop and under `vmap` over kernels
-    (`jaxnn.nn.convolution` says why and how).
+    The results equal those of `jax.lax.conv_general_dilated` up to the order of summation. It is
+    faster than that on CPU inside a compiled loop, and under `vmap` over kernels; the docstring
+    of `jaxnn.nn.layers.convolution` explains why.
 
     Args:
-      x: (n, h, w, channels).
-      kernel: (kh, kw, channels / feature_group_count, features), of `x`'s dtype.
-      strides: step of the window, one for both axes or a pair.
-      padding: "SAME" (as many outputs as inputs over strides), "VALID" (none), a number for
-        all four sides, or per axis a number or a pair (before, behind).
-      kernel_dilation: distance of neighbouring kernel entries, 1 or a pair.
-      feature_group_count: groups that channels and features are divided into; above 1 the
-        backend's own convolution is used.
+      x: images (n, h, w, channels).
+      kernel: (kh, kw, channels / feature_group_count, features), in the dtype of `x`.
+      strides: step of the window in pixels, one number for both axes or a pair.
+      padding: "SAME" (the outputs have the size of the inputs divided by the strides, rounded
+        up), "VALID" (no padding), a number of pixels for all four sides, or for each axis a
+        number or a pair (before, behind).
+      kernel_dilation: distance between neighbouring kernel entries, one number or a pair.
+      feature_group_count: number of groups into which channels and features are divided. Above
+        1, the backend's own convolution is used.
 
     Returns:
       (n, h', w', features).
 
     Raises:
-      ValueError: shapes, strides or padding that do not fit.
+      ValueError: if shapes, strides or padding do not fit.
 
     >>> import jax.numpy as jnp
     >>> x = jnp.arange(16.0).reshape(1, 4, 4, 1)
@@ -61,7 +62,7 @@ def conv(
     Array([[45., 54.],
            [81., 90.]], dtype=float32)
 
-    Source: lecture S; the definition is that of every peer, who call it convolution.
+    Source: lecture S. Other libraries define it in the same way and call it convolution.
     """
     groups = check_positive_int("feature_group_count", feature_group_count)
     _check_shapes(x, kernel, groups)
@@ -85,25 +86,25 @@ def conv(
 
 
 class Conv(nn.Module):
-    r"""A convolution over images, with the parameters of `flax.linen.Conv`.
+    r"""Convolution over images, with the parameters of `flax.linen.Conv`.
 
-    Names, shapes and padding are Flax's, so weights move freely between the two.
+    Names, shapes and padding are those of Flax, so the two can exchange weights.
 
     Attributes:
-      features: of an output pixel.
-      kernel_size: of the window, a number for both axes or a pair.
+      features: number of channels of the outputs.
+      kernel_size: size of the window in pixels, a number for both axes or a pair.
       strides, padding, kernel_dilation, feature_group_count: see `conv`.
       use_bias: whether a bias is added.
-      kernel_init: `(key, shape, dtype) -> array`. None: He, whose fan-in is that of a window,
-        kh·kw·channels.
-      bias_init: of the bias.
-      dtype: of the computation; None: that of inputs and parameters together.
-      param_dtype: of the parameters. `float` is float32, and float64 where x64 is on.
+      kernel_init: `(key, shape, dtype) -> array`. None means `he_normal()`, where the fan-in is
+        that of a window, kh·kw·channels.
+      bias_init: initializer of the bias.
+      dtype: dtype of the computation; None means the common dtype of inputs and parameters.
+      param_dtype: dtype of the parameters. `float` means float32, or float64 where x64 is on.
 
     Inputs of shape (…, h, w, channels) give outputs of shape (…, h', w', features).
 
     Raises:
-      ValueError: sizes that are no positive integers, shapes that do not fit.
+      ValueError: if a size is not a positive integer, or shapes do not fit.
 
     >>> import jax.numpy as jnp
     >>> layer = Conv(32, 3)
@@ -157,7 +158,7 @@ class Conv(nn.Module):
         if self.use_bias:
             bias = self.param("bias", self.bias_init, (self.features,), self.param_dtype)
         x, kernel, bias = promote_dtype(x, kernel, bias, dtype=self.dtype)
-        assert x is not None and kernel is not None  # only a bias may be
+        assert x is not None and kernel is not None  # only the bias may be None
         y = conv(
             x.reshape(-1, *x.shape[-3:]),
             kernel,
@@ -171,13 +172,13 @@ class Conv(nn.Module):
 
 
 def window_pair(name: str, value: Window) -> tuple[int, int]:
-    """A window's size or step for both axes, as two positive integers.
+    """Expand the size or step of a window to a pair of positive integers.
+
+    Raises:
+      ValueError: if `value` is neither a positive integer nor a pair of them.
 
     >>> window_pair("strides", 2)
     (2, 2)
-
-    Raises:
-      ValueError: anything else than one or two positive integers.
     """
     if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
         value = (value, value)
@@ -189,23 +190,23 @@ def window_pair(name: str, value: Window) -> tuple[int, int]:
 def padding_pairs(
     padding: Padding, sizes: Sequence[int], reach: Sequence[int], steps: Sequence[int]
 ) -> tuple[tuple[int, int], tuple[int, int]]:
-    """What stands before and behind each of the two axes, from any form of `padding`.
+    """Expand any form of `padding` to pairs (before, behind), one for each of the two axes.
 
     Args:
-      padding: "SAME", "VALID", a number, or per axis a number or a pair.
-      sizes: of the inputs.
-      reach: of the window, its holes included.
-      steps: of the window.
+      padding: "SAME", "VALID", a number, or for each axis a number or a pair.
+      sizes: sizes of the inputs in pixels.
+      reach: extent of the window in pixels, including the gaps of dilation.
+      steps: strides of the window in pixels.
 
     Raises:
-      ValueError: another form, or a window that reaches beyond the padded inputs.
+      ValueError: if `padding` has another form, or the window exceeds the padded inputs.
 
     >>> padding_pairs("SAME", (28, 28), (3, 3), (2, 2))
     ((0, 1), (0, 1))
     """
     if isinstance(padding, str):
         check_choice("padding", padding, ("SAME", "VALID"))
-        # The outputs are ceil(size / step); what is missing is split, the odd one behind.
+        # There are ceil(size / step) outputs; of an odd padding the extra pixel goes behind.
         missing = [
             max(-(-size // step) * step - step + extent - size, 0) if padding == "SAME" else 0
             for size, extent, step in zip(sizes, reach, steps, strict=True)
@@ -246,7 +247,7 @@ def _check_shapes(x: jax.Array, kernel: jax.Array, groups: int) -> None:
     if x.shape[3] != kernel.shape[2] * groups or kernel.shape[3] % groups:
         raise ValueError(
             f"kernel must have {x.shape[3]} channels over {groups} groups on its third axis, and "
-            f"features that these divide, got shape {kernel.shape}"
+            f"a number of features that the groups divide, got shape {kernel.shape}"
         )
     if x.dtype != kernel.dtype:
         raise ValueError(f"kernel must have the dtype of x, {x.dtype}, got {kernel.dtype}")

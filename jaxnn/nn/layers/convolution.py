@@ -1,17 +1,18 @@
-r"""The convolution that trains fast on CPU inside a compiled loop, and under `vmap`.
+r"""A convolution that trains fast on CPU inside a compiled loop, and under `vmap`.
 
 A convolution and its two gradients are three bilinear maps between inputs x, kernel w and
-outputs y, and each is the transpose of the others:
+outputs y. Each is the transpose of the other two:
 
 $$y = x * w, \qquad \bar x = \bar y \star w, \qquad \bar w = x \star \bar y$$
 
-Each is a JAX primitive here, so that the way it is computed is chosen in one place:
+Here each is a JAX primitive, so the way to compute it is chosen in one place:
 
-* On CPU by the forms of `jaxnn.nn.convolution_on_cpu`, whose docstring says why.
-* On other platforms by the backend's own convolution and its gradients.
-* Under `vmap` over kernels, as in a population of networks, a convolution would become one
-  with as many groups as members, which no backend does well. On CPU the members take turns,
-  each with all cores; elsewhere patches times kernels are one batched matrix product.
+* On CPU, the forms of `jaxnn.nn.layers.convolution_on_cpu`; its docstring explains them.
+* On other platforms, the backend's own convolution and its gradients.
+* Under `vmap` over kernels, as in a population of networks, JAX would make one convolution with
+  as many groups as members, which is slow on every backend. On CPU the members are computed one
+  after another, each with all cores. Elsewhere, patches times kernels is one batched matrix
+  product.
 
 Differentiation of any order and mode, `vmap` and `jit` follow from the rules at the end.
 """
@@ -34,7 +35,8 @@ from jaxnn.nn.layers.geometry import Geometry
 
 __all__ = ["convolve"]
 
-_WRITTEN_OUT = 8  # members up to which there is no loop, which first fills its result with zeros
+# Up to this many members the loop is unrolled, since a loop first fills its result with zeros.
+_WRITTEN_OUT = 8
 
 
 def convolve(x: jax.Array, w: jax.Array, geometry: Geometry) -> jax.Array:
@@ -45,11 +47,13 @@ def convolve(x: jax.Array, w: jax.Array, geometry: Geometry) -> jax.Array:
 def _primitive(
     name: str, backend: Callable, patches: Callable, cpu: Callable, shares: int | None
 ) -> Primitive:
-    """A bilinear map of two arrays, each of rank 4, or of rank 5 with members in front.
+    """Make a primitive of a bilinear map of two arrays.
+
+    The arrays have rank 4, or rank 5 with the axis of members first.
 
     Args:
-      name: of the map.
-      backend, patches, cpu: how it is computed, `(a, b, geometry) -> array`.
+      name: name of the map.
+      backend, patches, cpu: ways to compute it, `(a, b, geometry) -> array`.
       shares: position of the operand that all examples share, or None.
     """
     primitive = Primitive(f"jaxnn_{name}")
@@ -87,7 +91,7 @@ def _primitive(
             for x, axis in zip(operands, axes, strict=True)
         )
         if shares is not None and axes[shares] is None and operands[shares].ndim == 4:
-            # One kernel for all: more examples.
+            # All members share one kernel: the members are merged into the examples.
             merged = tuple(x if i == shares else _merge(x) for i, x in enumerate(operands))
             out = primitive.bind(*merged, geometry=geometry)
             return _part(out, operands[1 - shares].shape[:2]), 0
@@ -96,7 +100,7 @@ def _primitive(
         ]
         if had == [None, None]:
             return primitive.bind(*operands, geometry=geometry), 0
-        # Members of members are members: both axes become one.
+        # Nested vmap: both axes of members are merged into one.
         new, old = _sizes(operands, axes, had)
         merged = tuple(
             x if axis is None and within is None else _merge(_with_axes(x, axis, within, new, old))
@@ -114,12 +118,12 @@ def _primitive(
 
 
 def _member_axis(x: jax.Array | ShapedArray, mapped: bool = False) -> int | None:
-    """0 where an operand has members, besides the axis that is being mapped over."""
+    """Return 0 where an operand has an axis of members besides the axis being mapped, else None."""
     return 0 if x.ndim - mapped == 5 else None
 
 
 def _sizes(operands: tuple, axes: tuple, had: list) -> tuple[int, int]:
-    """Sizes of the axis that is being mapped over, and of the members there were."""
+    """Return the sizes of the axis being mapped and of the existing axis of members."""
     new = next(x.shape[0] for x, axis in zip(operands, axes, strict=True) if axis is not None)
     old = next(
         x.shape[0 if axis is None else 1]
@@ -161,11 +165,11 @@ _conv_of_kernel = _primitive(
 
 
 def _summed(gradient: jax.Array, of: Any) -> jax.Array:
-    """The gradient of an operand that the members may share."""
+    """Sum the gradient over the members where they share the operand."""
     return gradient.sum(0) if gradient.ndim > of.aval.ndim else gradient
 
 
-# Bilinear maps: from the cotangent of the result and the other operand, that of each operand.
+# The cotangent of each operand follows from that of the result and the other operand.
 ad.defbilinear(
     _conv,
     lambda ct, x, w, **geometry: _summed(_conv_of_inputs.bind(ct, w, **geometry), x),

@@ -1,9 +1,10 @@
-r"""Random bits at little cost: what dropout and its relatives draw from.
+r"""Cheap random bits, for dropout and its relatives.
 
-`jax.random.uniform` runs threefry once for each entry, and half of a small training step on
-a CPU goes there. Here a run of threefry serves two entries, in a form that XLA compiles to one
-pass over memory. What an entry gets depends on the key and the entry's position only, so that
-a batch over several devices, and a batch with padding behind it, draw what the plain one draws.
+`jax.random.uniform` runs threefry once for each entry, which takes half the time of a small
+training step on a CPU. Here one run of threefry serves two entries, in a form that XLA compiles
+to one pass over memory. The bits of an entry depend only on the key and the entry's position. So
+a batch over several devices, and a batch with padding at its end, draw the same bits as the plain
+batch.
 """
 
 from __future__ import annotations
@@ -22,15 +23,15 @@ _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 
 
 def threefry(key: jax.Array, high: jax.Array, low: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The block cipher behind JAX's default keys: threefry 2x32 with 20 rounds.
+    """Run the block cipher behind JAX's default keys: threefry 2x32 with 20 rounds.
 
-    On CPUs `jax.random` compiles its own to a loop of five turns, each of which passes over
-    memory several times. Written out, as here, it is a single pass.
+    On CPUs `jax.random` compiles its own threefry to a loop of five iterations, each of which
+    passes over memory several times. Unrolled, as here, it is a single pass.
 
     Args:
       key: the two words of a key, of shape (2,), uint32.
       high: first word of the counter, uint32.
-      low: second word of the counter, uint32, of a shape that broadcasts against `high`'s.
+      low: second word of the counter, uint32; its shape must broadcast against that of `high`.
 
     Returns:
       Two arrays of independent uniform words, uint32.
@@ -55,19 +56,20 @@ def threefry(key: jax.Array, high: jax.Array, low: jax.Array) -> tuple[jax.Array
 
 @partial(jax.jit, static_argnames="shape")
 def uniform_bits(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
-    r"""A number for each entry, uniform on the integers from 0 to $2^{32} - 1$.
+    r"""Draw for each entry an integer, uniform from 0 to $2^{32} - 1$.
 
     Two entries share a word $w = (h, l)$ of 16-bit halves: one gets $(h, l)$, the other
-    $(l, h)$. Compared with a threshold they are independent, unless the upper half of one ties
-    with that of the threshold, which happens once in 65,536 times. All else is independent.
+    $(l, h)$. Compared with a threshold the two are independent, unless the upper half of one
+    equals that of the threshold, which happens once in 65,536 draws. Other entries are
+    independent.
 
-    The first axis is the batch: further rows change no earlier row's numbers, and it can
-    be spread over devices without communication.
+    The first axis is the batch. Additional rows do not change the numbers of earlier rows, and
+    the batch can be sharded over devices without communication.
 
     Args:
-      key: scalar typed key. Of an implementation other than threefry a key of threefry's is
-        drawn first.
-      shape: of the result.
+      key: scalar typed key. From a key of another implementation than threefry, a threefry key
+        is drawn first.
+      shape: shape of the result.
 
     Returns:
       Array of that shape, uint32.
@@ -80,8 +82,8 @@ def uniform_bits(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     """
     rows, columns = shape[0] if shape else 1, math.prod(shape[1:])
     width = -(-columns // 4)
-    # A loop is the one thing that XLA's CPU compiler does not merge into what reads its result,
-    # and so run again for each reader and, under vmap over rates, for each rate.
+    # XLA's CPU compiler would fuse threefry into every consumer of the bits, and so run it once
+    # for each consumer and, under vmap over rates, for each rate. It does not fuse a loop.
     words = lax.platform_dependent(
         _key_words(key),
         cpu=lambda key: lax.map(partial(_words, key, rows, width), jnp.arange(2)),
@@ -98,7 +100,7 @@ def _key_words(key: jax.Array) -> jax.Array:
 
 
 def _words(key: jax.Array, rows: int, width: int, part: jax.Array | int) -> jax.Array:
-    """The words of `rows` rows from column `part * width` on, of shape (rows, width)."""
+    """Compute the words, (rows, width), of the columns from `part * width` on."""
     row = lax.broadcasted_iota(jnp.uint32, (rows, width), 0)
     column = lax.broadcasted_iota(jnp.uint32, (rows, width), 1)
     first = jnp.asarray(part, jnp.uint32) * np.uint32(width)

@@ -1,4 +1,4 @@
-"""DropConnect: a dense layer whose weights are dropped, not its units."""
+"""DropConnect: a dense layer that drops weights instead of units."""
 
 from __future__ import annotations
 
@@ -21,29 +21,30 @@ class DropConnect(nn.Module):
 
     $$y = x\,\frac{M \odot W}{1 - r} + b, \qquad M_{ij} \sim \mathrm{Bernoulli}(1 - r)$$
 
-    In evaluation the weights have their mean, W. `scale_at="test"` is the other convention:
-    $M \odot W$ in training and $(1-r)W$ in evaluation. The paper draws a mask for each
-    example, drops biases as well, and in evaluation draws what units receive from a normal
-    distribution of the right mean and variance; here biases are kept, evaluation takes the mean
-    alone, and a mask for each example is to be asked for, since it costs memory for
-    examples × inputs × features weights.
+    Evaluation uses the mean of the weights, W. `scale_at="test"` is the other convention:
+    $M \odot W$ in training and $(1-r)W$ in evaluation.
+
+    The paper draws a mask for each example and drops biases as well. In evaluation it draws the
+    inputs of the units from a normal distribution of matching mean and variance. Here biases are
+    kept, evaluation uses the mean alone, and a mask for each example is optional, since it
+    needs memory for examples × inputs × features weights.
 
     Attributes:
-      features: outputs.
+      features: number of outputs.
       rate: probability of dropping a weight, in [0, 1); a float or a traced scalar.
-      scale_at: "train" or "test": where 1 - rate is accounted for, as in `Dropout`.
-      per_example: whether each example draws a mask of its own, or all of a batch one.
+      scale_at: "train" or "test": the mode that applies the factor 1 - rate, as in `Dropout`.
+      per_example: whether each example draws its own mask; otherwise the batch shares one.
       use_bias: whether a bias is added.
-      kernel_init: `(key, shape, dtype) -> array`. None: He. Biases start at 0.
-      param_dtype: of the parameters. `float` is float32, and float64 where x64 is on.
+      kernel_init: `(key, shape, dtype) -> array`; None means `he_normal()`. Biases start at 0.
+      param_dtype: dtype of the parameters. `float` means float32, or float64 where x64 is on.
       rng_collection: name of the stream.
 
     Inputs of shape (…, inputs) give outputs of shape (…, features). The parameters have
-    `flax.linen.Dense`'s names and shapes.
+    the names and shapes of `flax.linen.Dense`.
 
     Raises:
-      ValueError: a concrete rate outside [0, 1), another `scale_at`, `features` that is not
-        a positive integer.
+      ValueError: if a concrete rate lies outside [0, 1), `scale_at` is neither of the two, or
+        `features` is not a positive integer.
 
     >>> layer = DropConnect(10, 0.5)
     >>> variables = layer.init(jax.random.key(0), jnp.ones((1, 64)))

@@ -19,17 +19,18 @@ SCALES = ("train", "test")
 
 
 def keep_mask(key: Any, shape: Sequence[int], rate: float | jax.Array) -> jax.Array:
-    r"""A Boolean mask that is true with probability $1 - \text{rate}$.
+    r"""Draw a Boolean mask that is true with probability $1 - \text{rate}$.
 
-    The draw does not depend on the rate, only the threshold does: under `vmap` over rates
-    with one key the bits are drawn once, and what is dropped at one rate is dropped at every
-    higher. The rate is met to $2^{-32}$, see `jaxnn.nn.layers.draws.uniform_bits`.
+    The random bits do not depend on the rate, only the threshold does. So under `vmap` over
+    rates with one key the bits are drawn once, and an entry dropped at one rate is dropped at
+    every higher rate. The rate is accurate to $2^{-32}$, see
+    `jaxnn.nn.layers.draws.uniform_bits`.
 
     Args:
       key: a key, see `jaxnn.keys.as_key`.
-      shape: of the mask, the batch first.
+      shape: shape of the mask; the first axis is the batch.
       rate: probability of dropping, in [0, 1); a float or a traced scalar. A traced rate of 1
-        or more, which nobody can refuse, drops all.
+        or more cannot be refused, and drops every entry.
 
     Returns:
       Boolean array.
@@ -38,7 +39,7 @@ def keep_mask(key: Any, shape: Sequence[int], rate: float | jax.Array) -> jax.Ar
     Array([[ True,  True,  True,  True],
            [ True, False, False,  True]], dtype=bool)
     """
-    # In float32 at least: in bfloat16 a rate near 1 would round to 1.
+    # float32 or wider: in bfloat16 a rate near 1 would round to 1.
     rate = jnp.asarray(rate, dtype=float)
     below_1 = jnp.clip(rate, 0, 1 - float(jnp.finfo(rate.dtype).epsneg))
     threshold = (below_1 * 2.0**32).astype(jnp.uint32)
@@ -57,24 +58,28 @@ def dropout(
 
     $$y_i = \frac{m_i\, x_i}{1 - r}, \qquad m_i \sim \mathrm{Bernoulli}(1 - r)$$
 
-    so that the expectation is unchanged and nothing is to be done at test time. Vanilla
-    dropout, `scaled=False`, is $y_i = m_i x_i$, and multiplies by $1 - r$ at test time instead.
-    The mask is `keep_mask`'s: its bits do not depend on the rate.
+    This inverted dropout keeps the expectation, so that evaluation changes nothing. Vanilla
+    dropout, `scaled=False`, is $y_i = m_i x_i$, and evaluation multiplies by $1 - r$ instead.
+    The mask comes from `keep_mask`: its bits do not depend on the rate.
+
+    The rate is the probability of dropping, as p is in lecture L. Lecture N's p is the
+    probability of keeping. Lecture C's formula and its factor p at test time also keep with
+    probability p, although its sentence drops a fraction p: for C's formula, pass 1 - p.
 
     Args:
       key: a key, see `jaxnn.keys.as_key`.
       x: array of any shape.
       rate: probability of dropping, in [0, 1); a float or a traced scalar. At 0 the
-        output is `x` itself, bit for bit. (Lecture N's p is the probability of keeping.)
+        output is `x` itself, bit for bit.
       scaled: whether the kept entries are divided by 1 - rate.
-      broadcast_dims: axes of `x` along which one draw holds for all, as in Flax: (1, 2)
+      broadcast_dims: axes of `x` along which one draw is shared, as in Flax: (1, 2)
         drops whole channels of images of shape (batch, height, width, channels).
 
     Returns:
       Array of `x`'s shape and dtype.
 
     Raises:
-      ValueError: a concrete `rate` outside [0, 1); an axis that `x` does not have.
+      ValueError: if a concrete `rate` lies outside [0, 1), or `x` lacks one of the axes.
 
     >>> dropout(jax.random.key(2), jnp.ones(8), 0.75)
     Array([0., 0., 4., 0., 0., 0., 0., 0.], dtype=float32)
@@ -98,12 +103,12 @@ def _drawn_shape(shape: Sequence[int], broadcast_dims: Sequence[int]) -> list[in
 
 def _over_keep(x: jax.Array, rate: float | jax.Array) -> jax.Array:
     keep = 1 - jnp.asarray(rate, dtype=float)
-    # A traced rate of 1 drops all, and has a gradient of 0, not NaN.
+    # A traced rate of 1 drops every entry; its gradient must be 0, not NaN.
     return (x / jnp.where(keep > 0, keep, 1)).astype(x.dtype)
 
 
 def times_keep(x: jax.Array, rate: float | jax.Array) -> jax.Array:
-    """`x` times 1 - rate: what vanilla dropout does at test time.
+    """Multiply `x` by 1 - rate, as vanilla dropout does in evaluation.
 
     >>> times_keep(jnp.ones(2), 0.25)
     Array([0.75, 0.75], dtype=float32)
@@ -114,19 +119,19 @@ def times_keep(x: jax.Array, rate: float | jax.Array) -> jax.Array:
 class Dropout(nn.Module):
     """`dropout` as a layer that draws from the stream "dropout" in training.
 
-    It serves on inputs as on hidden units. The layer's path in the model is part of the draw's
-    address.
+    It works on the inputs of a model as well as on hidden units. The layer's path in the model is
+    part of the address of its draws.
 
     Attributes:
       rate: probability of dropping, in [0, 1); a float or a traced scalar.
-      scale_at: "train" divides what is kept by 1 - rate in training (inverted dropout, as
+      scale_at: "train" divides the kept entries by 1 - rate in training (inverted dropout, as
         in Flax, Keras and PyTorch); "test" multiplies by 1 - rate in evaluation instead
         (vanilla dropout).
-      broadcast_dims: axes of the input along which one draw holds for all.
+      broadcast_dims: axes of the input along which one draw is shared.
       rng_collection: name of the stream.
 
     Raises:
-      ValueError: a concrete rate outside [0, 1); another `scale_at`.
+      ValueError: if a concrete rate lies outside [0, 1), or `scale_at` is neither of the two.
 
     >>> layer = Dropout(0.5)
     >>> layer.apply({}, jnp.ones(4))

@@ -1,4 +1,4 @@
-"""Where the windows of a convolution lie."""
+"""The geometry of a convolution: strides, padding, dilation and sizes."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ __all__ = ["Geometry"]
 
 
 class Geometry(NamedTuple):
-    """Per spatial axis, and hashable."""
+    """Geometry of a convolution: for each spatial axis one entry. It is hashable."""
 
     strides: tuple[int, int]
-    padding: tuple[tuple[int, int], ...]  # per axis, zeros before and behind
-    dilation: tuple[int, int]  # distance of neighbouring kernel entries
+    padding: tuple[tuple[int, int], ...]  # per axis, number of zeros before and behind
+    dilation: tuple[int, int]  # distance between neighbouring kernel entries
     inputs: tuple[int, int]  # spatial shape of x
     kernel: tuple[int, int]  # spatial shape of w
 
     @property
     def reach(self) -> tuple[int, int]:
-        """Spatial extent of the kernel with its holes."""
+        """Spatial extent of the kernel, including the gaps of dilation."""
         return (
             (self.kernel[0] - 1) * self.dilation[0] + 1,
             (self.kernel[1] - 1) * self.dilation[1] + 1,

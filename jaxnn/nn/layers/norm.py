@@ -2,10 +2,10 @@ r"""Normalization layers: zero mean and unit variance over a set of entries, the
 
 $$y = \gamma\, \frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}} + \beta$$
 
-What differs is the set that μ and σ² are taken over: the rows of the batch (and the pixels),
-the features of an example, or groups of channels. The variance is the biased one, ÷N, taken in
-a second pass: E[x²] − E[x]² would lose its digits where the mean is large. Statistics are
-computed in float32 at least.
+The layers differ in the set over which μ and σ² are taken: the rows of the batch (and the
+pixels), the features of an example, or groups of channels. The variance is the biased one, ÷N. It
+is computed in a second pass, since E[x²] − E[x]² loses digits where the mean is large. Statistics
+are computed in float32 or wider.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["BatchNorm", "GroupNorm", "LayerNorm"]
 
 
 class _Normalization(nn.Module, kw_only=True):
-    """What all of them end with."""
+    """The arguments and the affine map that all normalizations share."""
 
     epsilon: float | jax.Array
     use_bias: bool = True
@@ -36,7 +36,7 @@ class _Normalization(nn.Module, kw_only=True):
         super().__post_init__()
 
     def affine(self, x: jax.Array, centered: jax.Array, var: jax.Array) -> jax.Array:
-        """γ · centered / √(var + ε) + β, in the dtype of x and the parameters together."""
+        """Compute γ · centered / √(var + ε) + β, in the common dtype of x and the parameters."""
         factor = jax.lax.rsqrt(var + jnp.asarray(self.epsilon, var.dtype))
         if self.use_scale:
             scale = self.param("scale", nn.initializers.ones, x.shape[-1:], self.param_dtype)
@@ -49,34 +49,35 @@ class _Normalization(nn.Module, kw_only=True):
 
 
 class BatchNorm(_Normalization):
-    r"""Batch normalization: each feature over the rows of the batch and the pixels.
+    r"""Batch normalization: normalize each feature over the rows of the batch and the pixels.
 
-    In training the statistics are those of the batch, and move the running ones,
+    Training normalizes by the statistics s of the batch, and updates the running statistics r by
 
-    $$r \leftarrow m\, r + (1 - m)\, s,$$
+    $$r \leftarrow m\, r + (1 - m)\, s.$$
 
-    by which evaluation normalizes. Rows of weight 0, such as the padding of a ragged batch,
-    are left out of the statistics. Over several devices the batch is the global one: under
-    `jit`, under the `pmap` of `jaxnn.fit`, and under one's own where `axis_name` is given.
-    Parameters and statistics have Flax's names and shapes ("params": scale, bias;
-    "batch_stats": mean, var).
+    Evaluation normalizes by the running statistics. Rows of weight 0, such as the padding of a
+    ragged batch, are left out of the statistics. Over several devices the statistics are those of
+    the global batch: under `jit`, under the `pmap` of `jaxnn.fit`, and under your own `pmap`
+    where `axis_name` is given. Parameters and statistics have Flax's names and shapes
+    ("params": scale, bias; "batch_stats": mean, var).
 
     Attributes:
-      momentum: m, in [0, 1): the share of the running statistics that is kept at a step, as in
+      momentum: m, in [0, 1): the share of the running statistics that a step keeps, as in
         Flax and Keras. PyTorch's momentum is 1 − m. A float or a traced scalar.
       epsilon: added to the variance, at least 0; a float or a traced scalar.
-      unbiased: whether the running variance is that of PyTorch, N/(N − 1) times the batch's,
-        and not that of Flax and Keras. The batch itself is normalized by the biased one.
-      use_bias, use_scale: whether there are β and γ.
-      axis_name: of the devices that a `pmap` of one's own runs on.
-      param_dtype: of β, γ and the running statistics.
+      unbiased: whether the running variance is N/(N − 1) times that of the batch, as in PyTorch.
+        In Flax and Keras it is the biased one, which normalizes the batch in either case.
+      use_bias, use_scale: whether the layer has β and γ.
+      axis_name: name of the device axis, where the layer runs under your own `pmap`.
+      param_dtype: dtype of β, γ and the running statistics.
 
-    Inputs of shape (n, …, features) give outputs of that shape. `weight`, of shape (n,) or as
-    far as its own axes go, says which rows (or tokens) are there: those with weight above 0.
+    Inputs of shape (n, …, features) give outputs of that shape. `weight`, whose shape is (n,) or
+    more of the leading axes, tells which rows (or tokens) count: those with a weight above 0.
 
     Raises:
-      ValueError: fewer than two rows in training. Where only the traced weights leave just one,
-        the outputs are NaN; where they leave none, the running statistics are used and kept.
+      ValueError: if a training batch has fewer than two rows. Where the weights are traced, a
+        single row gives NaN, and no row at all leaves the running statistics as they are and
+        normalizes by them.
 
     >>> layer = BatchNorm()
     >>> x = jnp.array([[0.0], [2.0]])
@@ -111,10 +112,10 @@ class BatchNorm(_Normalization):
         if train and not self.is_initializing():
             there = jnp.ones(x.shape[:1], bool) if weight is None else _checked(weight, x) > 0
             mask = there.reshape(there.shape + (1,) * (x.ndim - there.ndim))
-            if weight is not None:  # what is not there may be anything, NaN included
+            if weight is not None:  # padding may hold any value, even NaN
                 x = jnp.where(mask, x, jnp.zeros((), x.dtype))
             count, of_batch = self._statistics(x, there, mask, padded=weight is not None)
-            # On a device whose share of a ragged batch is padding alone there may be no rows.
+            # A batch may be padding alone; then the running statistics serve instead.
             some = count > 0
             self._move(running, some, count, of_batch)
             mean, var = jnp.where(some, of_batch[0], mean), jnp.where(some, of_batch[1], var)
@@ -123,7 +124,7 @@ class BatchNorm(_Normalization):
     def _statistics(
         self, x: jax.Array, there: jax.Array, mask: jax.Array, *, padded: bool
     ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-        """How many entries of a feature there are, and their mean and variance."""
+        """Count the entries of each feature, and compute their mean and variance."""
         in_any = there.reshape(len(there), -1).any(1).sum() if padded else len(there)
         rows = self._over_devices(in_any)
         if is_concrete(rows) and int(rows) < 2:
@@ -135,7 +136,7 @@ class BatchNorm(_Normalization):
         wide, axes = _wide(x), tuple(range(x.ndim - 1))
         pixels = math.prod(x.shape[there.ndim : -1])  # entries of a feature for each of `there`
         count = self._over_devices(jnp.sum(there, dtype=wide.dtype) * pixels)
-        # NaN is how a compiled program refuses: a single row is not normalized to nothing.
+        # A compiled program cannot raise, so a single row gives NaN instead of zeros.
         divisor = jnp.where(rows == 1, jnp.nan, jnp.maximum(count, 1))
         mean = self._over_devices(wide.sum(axes)) / divisor
         squares = jnp.square(wide - _along_last(mean, x))
@@ -146,13 +147,13 @@ class BatchNorm(_Normalization):
     def _move(
         self, running: tuple[Any, Any], some: jax.Array, count: jax.Array, of_batch: Any
     ) -> None:
-        """The running statistics a step on."""
+        """Update the running statistics by those of the batch."""
         mean, var = of_batch
         if self.unbiased:
             var = var * jnp.where(count > 1, count / jnp.maximum(count - 1, 1), 1)
         for statistic, new in zip(running, (mean, var), strict=True):
             keep = jnp.asarray(self.momentum, new.dtype)
-            gain = jnp.asarray(1 - self.momentum, new.dtype)  # no digits lost near 1
+            gain = jnp.asarray(1 - self.momentum, new.dtype)  # a float m near 1 keeps its digits
             moved = keep * _wide(statistic.value) + gain * new
             statistic.value = jnp.where(some, moved, statistic.value).astype(statistic.value.dtype)
 
@@ -162,13 +163,13 @@ class BatchNorm(_Normalization):
 
 
 class LayerNorm(_Normalization):
-    """Layer normalization: the features of each example (or token), whatever the batch.
+    """Layer normalization: normalize each example (or token) over its features.
 
     Attributes:
-      epsilon: added to the variance, at least 0; a float or a traced scalar. 1e-6 as in Flax;
-        PyTorch 1e-5, Keras 1e-3.
-      use_bias, use_scale: whether there are β and γ.
-      param_dtype: of β and γ.
+      epsilon: added to the variance, at least 0; a float or a traced scalar. The default is
+        1e-6 as in Flax; PyTorch has 1e-5, Keras 1e-3.
+      use_bias, use_scale: whether the layer has β and γ.
+      param_dtype: dtype of β and γ.
 
     Inputs of shape (…, features) give outputs of that shape.
 
@@ -189,19 +190,19 @@ class LayerNorm(_Normalization):
 
 
 class GroupNorm(_Normalization):
-    """Group normalization: groups of channels of each example, over its pixels.
+    """Group normalization: normalize groups of channels of each example, over its pixels.
 
     Attributes:
-      num_groups: that the channels are divided into; 1 takes all of an example together,
-        as many as channels is instance normalization.
+      num_groups: number of groups of channels. 1 normalizes all channels of an example
+        together; as many groups as channels is instance normalization.
       epsilon: added to the variance, at least 0; a float or a traced scalar.
-      use_bias, use_scale: whether there are β and γ, one per channel.
-      param_dtype: of β and γ.
+      use_bias, use_scale: whether the layer has β and γ, one per channel.
+      param_dtype: dtype of β and γ.
 
     Inputs of shape (n, …, channels) give outputs of that shape.
 
     Raises:
-      ValueError: a number of groups that does not divide the channels.
+      ValueError: if the number of groups does not divide the number of channels.
 
     >>> layer = GroupNorm(num_groups=2, use_scale=False, use_bias=False)
     >>> layer.apply({}, jnp.array([[1.0, 3.0, 10.0, 10.0]])).round(3)

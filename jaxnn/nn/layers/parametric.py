@@ -1,4 +1,4 @@
-"""Activations with parameters of their own, as Linen modules: PReLU and maxout."""
+"""Activations with learned parameters, as Linen modules: PReLU and maxout."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from jaxnn.arguments import check_knob, check_positive_int
 from jaxnn.nn.activations.rectifiers import leaky_relu
 from jaxnn.nn.initializers.basic import constant, lecun_normal, zeros
 from jaxnn.nn.initializers.fans import Initializer
+from jaxnn.nn.taps import layer_path, tap
 
 __all__ = ["Maxout", "PReLU"]
 
@@ -20,21 +21,21 @@ class PReLU(nn.Module):
 
     $$f(x) = \begin{cases} x & x > 0 \\ a x & x \le 0 \end{cases}$$
 
-    The piecewise form: lecture S's $\max(ax, x)$ is the same up to $a = 1$, beyond which it
-    would bend the positive side instead. The slope is the parameter `negative_slope`, as in
-    `flax.linen.PReLU`, which starts at 0.01. It has fewer than two axes, so `weights_only`
-    masks leave it out of weight decay, as the paper asks.
+    This is the piecewise form. Lecture S's $\max(ax, x)$ equals it for $a \le 1$; for a larger
+    a it would change the positive side instead. The slope is the parameter `negative_slope`, as
+    in `flax.linen.PReLU`, where it starts at 0.01. It has fewer than two axes, so the
+    `weights_only` mask excludes it from weight decay, as the paper advises.
 
     Attributes:
-      negative_slope_init: a at the start, any finite number; a float or a traced scalar.
-      per_channel: whether each entry of the last axis has a slope of its own.
-      param_dtype: of the slope. `float` is float32, and float64 where x64 is on.
+      negative_slope_init: initial value of a, any finite number; a float or a traced scalar.
+      per_channel: whether each entry of the last axis has its own slope.
+      param_dtype: dtype of the slope. `float` means float32, or float64 where x64 is on.
 
-    Inputs of any shape give outputs of the same shape and dtype. As the activation of a whole
-    model, one instance is one shared slope.
+    Inputs of any shape give outputs of the same shape and dtype. One instance used as the
+    activation of a whole model is one slope that all layers share.
 
     Raises:
-      ValueError: a concrete `negative_slope_init` that is not finite.
+      ValueError: if a concrete `negative_slope_init` is not finite.
 
     >>> import jax.numpy as jnp
     >>> layer = PReLU()
@@ -66,26 +67,27 @@ class PReLU(nn.Module):
 
 
 class Maxout(nn.Module):
-    r"""Dense layer without an activation behind it: each unit is the largest of k linear maps.
+    r"""Dense layer whose units are each the largest of k linear maps.
 
     $$f_i(x) = \max_{j \le k}\; w_{ij}^\top x + b_{ij}$$
 
-    It generalizes ReLU and leaky ReLU (k = 2), neither saturates nor falls silent, and has k
-    times the parameters of a dense layer.
+    It needs no activation behind it and generalizes ReLU and leaky ReLU (k = 2). It does not
+    saturate, and its units always have a gradient. It has k times the parameters of a dense
+    layer.
 
     Attributes:
-      features: units, the outputs' last axis.
-      pieces: k, linear maps of a unit.
+      features: number of units, the size of the outputs' last axis.
+      pieces: k, the number of linear maps of each unit.
       kernel_init: `(key, shape, dtype) -> array`, for the kernel (inputs, features · k), whose
-        fan-in is that of one map. None: `lecun_normal()`, which for k = 2 keeps the mean square
+        fan-in is that of one map. None means `lecun_normal()`: for k = 2 it keeps the mean square
         from layer to layer, since the larger of two standard normals has mean square 1.
-      bias_init: for the biases (features · k,). None: zeros.
-      param_dtype: of the parameters. `float` is float32, and float64 where x64 is on.
+      bias_init: initializer of the biases (features · k,). None means zeros.
+      param_dtype: dtype of the parameters. `float` means float32, or float64 where x64 is on.
 
     Inputs of shape (…, inputs) give outputs of shape (…, features).
 
     Raises:
-      ValueError: `features` or `pieces` that is not a positive integer.
+      ValueError: if `features` or `pieces` is not a positive integer.
 
     >>> import jax.numpy as jnp
     >>> layer = Maxout(10, pieces=3)
@@ -116,5 +118,8 @@ class Maxout(nn.Module):
             kernel_init=self.kernel_init or lecun_normal(),
             bias_init=self.bias_init or zeros(),
             param_dtype=self.param_dtype,
-        )(x)
-        return maps.reshape(*x.shape[:-1], self.features, self.pieces).max(axis=-1)
+        )
+        path = layer_path(maps)
+        z = tap(path, maps(x), site="preactivation")
+        largest = z.reshape(*x.shape[:-1], self.features, self.pieces).max(axis=-1)
+        return tap(path, largest, site="activation")

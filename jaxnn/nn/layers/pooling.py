@@ -1,7 +1,7 @@
 """Pooling as elementwise operations on shifted slices.
 
 The gradient that JAX derives for `reduce_window` is the slowest part of a small network on
-CPU. A maximum of slices has for gradient a few selections, which the compiler fuses.
+CPU. The gradient of a maximum over slices is a few selections, which the compiler fuses.
 """
 
 from __future__ import annotations
@@ -20,21 +20,22 @@ __all__ = ["avg_pool", "global_avg_pool", "max_pool"]
 def max_pool(
     x: jax.Array, window_shape: Window, strides: Window = 1, padding: Padding = "VALID"
 ) -> jax.Array:
-    """The largest entry under each window, channel by channel.
+    """Take the largest entry of each window, channel by channel.
 
-    Of several that are the largest, the first (row by row) receives the gradient.
+    Among equal largest entries, the first (row by row) receives the gradient.
 
     Args:
-      x: (n, h, w, channels).
-      window_shape: of the window, a number for both axes or a pair.
-      strides: step of the window. 1, as in Flax; PyTorch and Keras take the window's own size.
-      padding: see `jaxnn.nn.conv`. The padding is never the largest.
+      x: images (n, h, w, channels).
+      window_shape: size of the window in pixels, a number for both axes or a pair.
+      strides: step of the window in pixels; 1 as in Flax. The default of PyTorch and Keras is
+        the size of the window.
+      padding: see `jaxnn.nn.conv`. Padding is never the largest entry.
 
     Returns:
-      (n, h', w', channels) of `x`'s dtype. A window with a NaN gives NaN.
+      (n, h', w', channels) in the dtype of `x`. A window with a NaN gives NaN.
 
     Raises:
-      ValueError: a shape, window or padding that does not fit.
+      ValueError: if the shape, window or padding does not fit.
 
     >>> max_pool(jnp.arange(16.0).reshape(1, 4, 4, 1), 2, strides=2)[0, ..., 0]
     Array([[ 5.,  7.],
@@ -56,21 +57,22 @@ def avg_pool(
     *,
     count_include_pad: bool = True,
 ) -> jax.Array:
-    """The mean of the entries under each window, channel by channel.
+    """Average the entries of each window, channel by channel.
 
     Args:
-      x: (n, h, w, channels), floating.
-      window_shape: of the window, a number for both axes or a pair.
-      strides: step of the window. 1, as in Flax; PyTorch and Keras take the window's own size.
+      x: images (n, h, w, channels) of a floating dtype.
+      window_shape: size of the window in pixels, a number for both axes or a pair.
+      strides: step of the window in pixels; 1 as in Flax. The default of PyTorch and Keras is
+        the size of the window.
       padding: see `jaxnn.nn.conv`.
       count_include_pad: whether the zeros of the padding count as entries, as in Flax and
-        PyTorch; False as in Keras.
+        PyTorch. False gives Keras' convention.
 
     Returns:
-      (n, h', w', channels) of `x`'s dtype.
+      (n, h', w', channels) in the dtype of `x`.
 
     Raises:
-      ValueError: a shape, window or padding that does not fit.
+      ValueError: if the shape, window or padding does not fit, or `x` is not floating.
 
     >>> x = jnp.array([[1.0, 2.0], [3.0, 4.0]]).reshape(1, 2, 2, 1)
     >>> avg_pool(x, 2, padding="SAME", count_include_pad=False)[0, ..., 0]
@@ -82,7 +84,7 @@ def avg_pool(
     _check(x)
     if not jnp.issubdtype(x.dtype, jnp.inexact):
         raise ValueError(f"x must be floating to have a mean, got {x.dtype}")
-    # Summed in float32 at least: bfloat16 has 8 bits, which a window of 8×8 uses up.
+    # Sum in float32 or wider: a window of 8×8 already uses up the 8 bits of bfloat16.
     wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
     total = _pool(jnp.add, wide, 0, window_shape, strides, padding)
     if count_include_pad:
@@ -93,7 +95,7 @@ def avg_pool(
 
 
 def global_avg_pool(x: jax.Array) -> jax.Array:
-    """The mean of each channel over the image: (n, h, w, channels) to (n, channels).
+    """Average each channel over the image: (n, h, w, channels) to (n, channels).
 
     >>> global_avg_pool(jnp.arange(8.0).reshape(1, 2, 2, 2))
     Array([[3., 4.]], dtype=float32)
@@ -105,7 +107,7 @@ def global_avg_pool(x: jax.Array) -> jax.Array:
 
 
 def _first_larger(a: jax.Array, b: jax.Array) -> jax.Array:
-    # `jnp.maximum` would divide the gradient of a tie.
+    # `jnp.maximum` would split the gradient between equal entries.
     return jnp.where((b > a) | jnp.isnan(b), b, a)
 
 
@@ -117,7 +119,7 @@ def _pool(
     strides: Window,
     padding: Padding,
 ) -> jax.Array:
-    """Combine the entries of each window: along the columns, then along the rows."""
+    """Combine the entries of each window, first along the columns, then along the rows."""
     window = window_pair("window_shape", window_shape)
     steps = window_pair("strides", strides)
     pairs = padding_pairs(padding, x.shape[1:3], window, steps)

@@ -1,4 +1,4 @@
-"""Stochastic pooling: of each window one entry, drawn in proportion to its size."""
+"""Stochastic pooling: draw one entry of each window, in proportion to its size."""
 
 from __future__ import annotations
 
@@ -21,25 +21,26 @@ __all__ = ["StochasticPool", "stochastic_pool", "stochastic_pool_mean"]
 def stochastic_pool(
     key: Any, x: jax.Array, window_shape: Window, strides: Window = 1, padding: Padding = "VALID"
 ) -> jax.Array:
-    r"""Of each window and channel one entry, drawn with probability in proportion to it.
+    r"""Draw one entry of each window and channel, with probability proportional to the entry.
 
     $$p_i = \frac{a_i}{\sum_j a_j}, \qquad y = a_l, \quad l \sim (p_1, \dots, p_k)$$
 
-    with a the activations behind a ReLU: entries below 0 count as 0 and are never drawn. The
-    gradient goes to the entry that was drawn, and a window without a positive entry gives 0.
+    where a are activations behind a ReLU. Entries below 0 count as 0 and are never drawn. The
+    gradient goes to the drawn entry. A window without a positive entry gives 0.
 
     Args:
       key: a key, see `jaxnn.keys.as_key`.
-      x: (n, h, w, channels), floating.
-      window_shape: of the window, a number for both axes or a pair.
-      strides: step of the window. 1, as in `max_pool`; the paper's are 2, of windows of 3.
-      padding: see `jaxnn.nn.conv`. The padding, being 0, is never drawn.
+      x: images (n, h, w, channels) of a floating dtype.
+      window_shape: size of the window in pixels, a number for both axes or a pair.
+      strides: step of the window in pixels; 1 as in `max_pool`. The paper uses 2, with windows
+        of 3.
+      padding: see `jaxnn.nn.conv`. Padding is 0, so it is never drawn.
 
     Returns:
-      (n, h', w', channels) of `x`'s dtype. A window with a NaN or ∞ gives NaN.
+      (n, h', w', channels) in the dtype of `x`. A window with a NaN or ∞ gives NaN.
 
     Raises:
-      ValueError: a shape, window or padding that does not fit; `x` not floating.
+      ValueError: if the shape, window or padding does not fit, or `x` is not floating.
 
     >>> x = jnp.array([[1.0, 0.0], [0.0, 3.0]]).reshape(1, 2, 2, 1)
     >>> [float(stochastic_pool(key, x, 2)[0, 0, 0, 0]) for key in range(8)]
@@ -49,7 +50,7 @@ def stochastic_pool(
     """
     entries = _entries(x, window_shape, strides, padding)
     sizes = [_size(jax.lax.stop_gradient(entry)) for entry in entries]
-    # Each entry has an interval as long as it is, and a point of the whole picks one of them.
+    # Each entry owns an interval of its own size; a uniform point in their union draws the entry.
     bounds = [jnp.zeros_like(sizes[0]), *accumulate(sizes, add)]
     total = bounds[-1]
     bits = uniform_bits(as_key(key), total.shape)
@@ -63,19 +64,19 @@ def stochastic_pool(
 def stochastic_pool_mean(
     x: jax.Array, window_shape: Window, strides: Window = 1, padding: Padding = "VALID"
 ) -> jax.Array:
-    r"""What `stochastic_pool` draws on average, for evaluation: $y = \sum_i p_i a_i$.
+    r"""Compute the mean of `stochastic_pool`, for evaluation: $y = \sum_i p_i a_i$.
 
     Args:
-      x: (n, h, w, channels), floating.
-      window_shape: of the window, a number for both axes or a pair.
-      strides: step of the window, 1 as in `max_pool`.
+      x: images (n, h, w, channels) of a floating dtype.
+      window_shape: size of the window in pixels, a number for both axes or a pair.
+      strides: step of the window in pixels; 1 as in `max_pool`.
       padding: see `jaxnn.nn.conv`.
 
     Returns:
-      (n, h', w', channels) of `x`'s dtype.
+      (n, h', w', channels) in the dtype of `x`.
 
     Raises:
-      ValueError: a shape, window or padding that does not fit; `x` not floating.
+      ValueError: if the shape, window or padding does not fit, or `x` is not floating.
 
     >>> x = jnp.array([[1.0, 0.0], [0.0, 3.0]]).reshape(1, 2, 2, 1)
     >>> stochastic_pool_mean(x, 2)[0, 0, 0]  # 1/4 · 1 + 3/4 · 3
@@ -85,19 +86,19 @@ def stochastic_pool_mean(
     """
     sizes = [_size(entry) for entry in _entries(x, window_shape, strides, padding)]
     total = reduce(add, sizes)
-    # The quotient first: the square of a size might overflow.
+    # Divide first, since the square of a size could overflow.
     divisor = jnp.where(total == 0, 1, total)
     return reduce(add, (size / divisor * size for size in sizes)).astype(x.dtype)
 
 
 class StochasticPool(nn.Module):
-    """`stochastic_pool` in training, `stochastic_pool_mean` in evaluation.
+    """`stochastic_pool` in training and `stochastic_pool_mean` in evaluation, as a layer.
 
     Attributes:
-      window_shape: of the window, a number for both axes or a pair.
-      strides: step of the window, 1 as in `max_pool`.
+      window_shape: size of the window in pixels, a number for both axes or a pair.
+      strides: step of the window in pixels; 1 as in `max_pool`.
       padding: see `jaxnn.nn.conv`.
-      rng_collection: name of the stream that training draws from.
+      rng_collection: name of the stream from which training draws.
 
     >>> StochasticPool(2, strides=2).apply({}, jnp.ones((1, 8, 8, 3))).shape
     (1, 4, 4, 3)
@@ -116,15 +117,15 @@ class StochasticPool(nn.Module):
 
 
 def _size(entry: jax.Array) -> jax.Array:
-    """The entry as a probability that is not yet normalized."""
-    # Sums of bfloat16 would lose small entries. (relu's gradient is 0 at 0, maximum's is ½.)
+    """Turn entries into probabilities that are not yet normalized."""
+    # Sums in bfloat16 would lose small entries. At 0, relu's gradient is 0; that of maximum is ½.
     return jax.nn.relu(entry.astype(jnp.promote_types(entry.dtype, jnp.float32)))
 
 
 def _entries(
     x: jax.Array, window_shape: Window, strides: Window, padding: Padding
 ) -> list[jax.Array]:
-    """First entry of every window, second entry of every window, …: each (n, h', w', channels)."""
+    """List the entries by their place in the window, each of shape (n, h', w', channels)."""
     if x.ndim != 4:
         raise ValueError(f"x must be images (n, h, w, channels), got shape {x.shape}")
     if not jnp.issubdtype(x.dtype, jnp.floating):

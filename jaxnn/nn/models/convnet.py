@@ -90,18 +90,18 @@ class ConvNet(Network):
         init = self.kernel_init or initializer_for(self.activation)
         for stage in self.channels:
             for features in stage if isinstance(stage, Sequence) else (stage,):
-                x = Conv(
+                layer = Conv(
                     features,
                     self.kernel_size,
                     kernel_init=init,
                     bias_init=self.bias_init,
                     param_dtype=self.param_dtype,
-                )(x)
-                x = self.activate(x, train=train, weight=weight)
+                )
+                x = self.activate(layer, x, train=train, weight=weight)
             x = _POOLS[self.pool](x, 2, strides=2)
             x = self.drop(x, self.conv_dropout_rate, train=train)
         x = x.reshape(x.shape[0], -1)
         for width in self.hidden:
-            x = self.activate(self.dense(x, width), train=train, weight=weight)
+            x = self.activate(self.dense(width), x, train=train, weight=weight)
             x = self.drop(x, self.dropout_rate, train=train)
         return self.logits(x, self.classes)

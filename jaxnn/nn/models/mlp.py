@@ -11,7 +11,6 @@ import jax
 
 from jaxnn.arguments import check_positive_int
 from jaxnn.nn.initializers.basic import Initializer, initializer_for
-from jaxnn.nn.layers.product import dot_general
 from jaxnn.nn.models.parts import Network, check_rate, check_widths
 
 __all__ = ["MLP", "LogisticRegression"]
@@ -51,9 +50,7 @@ class LogisticRegression(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         init = self.kernel_init or initializer_for("softmax")
-        return nn.Dense(
-            self.classes, kernel_init=init, param_dtype=self.param_dtype, dot_general=dot_general
-        )(x)
+        return nn.Dense(self.classes, kernel_init=init, param_dtype=self.param_dtype)(x)
 
 
 class MLP(Network):
@@ -111,6 +108,6 @@ class MLP(Network):
         *hidden, outputs = self.widths
         x = self.drop(x, self.input_dropout_rate, train=train)
         for width in hidden:
-            x = self.activate(self.dense(x, width), train=train, weight=weight)
+            x = self.activate(self.dense(width), x, train=train, weight=weight)
             x = self.drop(x, self.dropout_rate, train=train)
         return self.logits(x, outputs)

@@ -13,7 +13,7 @@ from jaxnn.nn.activations.table import Activation, activation
 from jaxnn.nn.initializers.basic import Initializer, initializer_for, zeros
 from jaxnn.nn.layers.dropout import Dropout
 from jaxnn.nn.layers.norm import BatchNorm, GroupNorm, LayerNorm
-from jaxnn.nn.layers.product import dot_general
+from jaxnn.nn.taps import layer_path, tap
 
 __all__ = ["Network", "Normalization"]
 
@@ -50,14 +50,23 @@ class Network(nn.Module, kw_only=True):
             check_choice("normalization", self.normalization, tuple(NORMALIZATIONS))
         super().__post_init__()
 
-    def activate(self, x: jax.Array, *, train: bool, weight: jax.Array | None) -> jax.Array:
-        """Activation and normalization, in the order asked for."""
+    def activate(
+        self, layer: nn.Module, x: jax.Array, *, train: bool, weight: jax.Array | None
+    ) -> jax.Array:
+        """Apply a layer, then activation and normalization in the order asked for."""
+        x = layer(x)
         if not self.normalize_after:
             x = self.normalize(x, train=train, weight=weight)
-        x = activation(self.activation)(x)
+        x = self.phi(layer, x)
         if self.normalize_after:
             x = self.normalize(x, train=train, weight=weight)
         return x
+
+    def phi(self, layer: nn.Module, x: jax.Array) -> jax.Array:
+        """Apply the activation function, with taps before and behind it."""
+        path = layer_path(layer)
+        x = tap(path, x, site="preactivation")
+        return tap(path, activation(self.activation)(x), site="activation")
 
     def normalize(self, x: jax.Array, *, train: bool, weight: jax.Array | None) -> jax.Array:
         """One more normalization layer, where the model has any."""
@@ -73,23 +82,20 @@ class Network(nn.Module, kw_only=True):
         """Dropout, where there is any."""
         return x if rate is None else Dropout(rate)(x, train=train)
 
-    def dense(self, x: jax.Array, features: int) -> jax.Array:
-        """A dense layer with an activation behind it."""
+    def dense(self, features: int) -> nn.Module:
+        """Make a dense layer for an activation behind it."""
         init = self.kernel_init or initializer_for(self.activation)
         return nn.Dense(
             features,
             kernel_init=init,
             bias_init=self.bias_init,
             param_dtype=self.param_dtype,
-            dot_general=dot_general,
-        )(x)
+        )
 
     def logits(self, x: jax.Array, features: int) -> jax.Array:
         """The last layer, which is linear."""
         init = self.kernel_init or initializer_for("softmax")
-        return nn.Dense(
-            features, kernel_init=init, param_dtype=self.param_dtype, dot_general=dot_general
-        )(x)
+        return nn.Dense(features, kernel_init=init, param_dtype=self.param_dtype)(x)
 
 
 def check_rate(name: str, rate: Any) -> None:

@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 
 from jaxnn.arguments import check_positive_int
-from jaxnn.nn.activations.table import activation
 from jaxnn.nn.initializers.basic import initializer_for
 from jaxnn.nn.layers.conv import Conv, Padding
 from jaxnn.nn.layers.pooling import global_avg_pool, max_pool
@@ -77,12 +76,11 @@ class ResNet(Network):
         width = self.width or (64 if large else 16)
         blocks = (2,) * 4 if large else ((self.depth - 2) // 6,) * 3
         if large:
-            x = self._conv(x, width, 7, strides=2, padding=3)
-            x = self.activate(x, train=train, weight=weight)
+            stem = self._conv(width, 7, strides=2, padding=3)
+            x = self.activate(stem, x, train=train, weight=weight)
             x = max_pool(x, 3, strides=2, padding=1)
         else:
-            x = self._conv(x, width, 3)
-            x = self.activate(x, train=train, weight=weight)
+            x = self.activate(self._conv(width, 3), x, train=train, weight=weight)
         for stage, count in enumerate(blocks):
             for block in range(count):
                 strides = 2 if stage > 0 and block == 0 else 1
@@ -94,21 +92,21 @@ class ResNet(Network):
         self, x: jax.Array, features: int, strides: int, *, train: bool, weight: jax.Array | None
     ) -> jax.Array:
         # Padded by 1 on each side, also where "SAME" with stride 2 would pad behind alone.
-        y = self._conv(x, features, 3, strides=strides, padding=1)
-        y = self.activate(y, train=train, weight=weight)
-        y = self._conv(y, features, 3, padding=1)
-        y = self.normalize(y, train=train, weight=weight)
+        first = self._conv(features, 3, strides=strides, padding=1)
+        y = self.activate(first, x, train=train, weight=weight)
+        second = self._conv(features, 3, padding=1)
+        y = self.normalize(second(y), train=train, weight=weight)
         if x.shape != y.shape and self.depth == 18:
-            x = self._conv(x, features, 1, strides=strides)
+            x = self._conv(features, 1, strides=strides)(x)
             x = self.normalize(x, train=train, weight=weight)
         elif x.shape != y.shape:
             new = features - x.shape[-1]
             x = jnp.pad(x[:, ::strides, ::strides], ((0, 0),) * 3 + ((0, new),))
-        return activation(self.activation)(x + y)
+        return self.phi(second, x + y)
 
     def _conv(
-        self, x: jax.Array, features: int, size: int, strides: int = 1, padding: Padding = "SAME"
-    ) -> jax.Array:
+        self, features: int, size: int, strides: int = 1, padding: Padding = "SAME"
+    ) -> nn.Module:
         return Conv(
             features,
             size,
@@ -118,4 +116,4 @@ class ResNet(Network):
             kernel_init=self.kernel_init or initializer_for(self.activation),
             bias_init=self.bias_init,
             param_dtype=self.param_dtype,
-        )(x)
+        )

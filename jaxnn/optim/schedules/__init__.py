@@ -1,22 +1,22 @@
-"""Schedules: pure functions of the count of updates that return a knob's value.
+"""Schedules: pure functions that map the count of updates to a knob's value.
 
-A schedule takes integers of any shape, starts at 0, works under `jit`, `vmap` and `grad`, and
-is differentiable in its constants, which may be traced scalars. It counts steps, or whatever
-its caller counts: `in_epochs` turns one that is written in epochs into one of steps. Any knob
-of an optimizer takes one, not the learning rate alone.
+A schedule takes integers of any shape, counts from 0, works under `jit`, `vmap` and `grad`, and
+is differentiable in its constants, which may be traced scalars. It counts steps, or whatever its
+caller counts: `in_epochs` turns a schedule written in epochs into one of steps. Every knob of an
+optimizer takes a schedule, not only the learning rate.
 """
 
 from jaxnn.optim.schedules.compose import in_epochs, join, warmup
 from jaxnn.optim.schedules.decays import (
-    constant,
     exponential,
     inverse_time,
     natural_exponential,
-    piecewise_constant,
     power,
     step,
 )
-from jaxnn.optim.schedules.ramps import cosine, cosine_restarts, linear, one_cycle, polynomial
+from jaxnn.optim.schedules.pieces import constant, piecewise_constant
+from jaxnn.optim.schedules.ramps import linear, polynomial
+from jaxnn.optim.schedules.waves import cosine, cosine_restarts, one_cycle
 
 __all__ = [
     "constant",

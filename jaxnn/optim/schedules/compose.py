@@ -1,4 +1,4 @@
-"""Schedules made of schedules."""
+"""Schedules made of other schedules: in epochs, one after the other, with a warm-up."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import jax.numpy as jnp
 
 from jaxnn.arguments import check_knob, check_positive_int
 from jaxnn.optim.rate import Schedule
-from jaxnn.optim.schedules.decays import check_order, completed
+from jaxnn.optim.schedules.decays import completed
+from jaxnn.optim.schedules.pieces import check_order
 
 __all__ = ["in_epochs", "join", "warmup"]
 
@@ -17,11 +18,11 @@ Number = float | jax.Array
 
 
 def in_epochs(schedule: Schedule, steps_per_epoch: int) -> Schedule:
-    r"""A schedule that counts epochs, as one that counts steps: $t \mapsto s(t / n)$.
+    r"""Turn a schedule that counts epochs into one that counts steps, $t \mapsto s(t / n)$.
 
     Args:
-      schedule: a function of the epoch, which need not be whole: step 5 of 10 in the
-        third epoch is 2.5.
+      schedule: a function of the epoch, which may be fractional: step 5 of 10 in the third
+        epoch is epoch 2.5.
       steps_per_epoch: n, such as `data.steps_per_epoch(batch_size)`.
 
     Returns:
@@ -41,26 +42,27 @@ def in_epochs(schedule: Schedule, steps_per_epoch: int) -> Schedule:
 
     def by_step(count: jax.Array) -> jax.Array:
         t = jnp.asarray(count, float)
-        whole = completed(t, steps_per_epoch)  # so that an epoch begins at its first step
+        whole = completed(t, steps_per_epoch)  # exact, so that an epoch begins at its first step
         return schedule(whole + (t - whole * steps_per_epoch) / steps_per_epoch)
 
     return by_step
 
 
 def join(schedules: Sequence[Schedule], boundaries: Sequence[Number]) -> Schedule:
-    r"""One schedule after the other, each counting from its own beginning.
+    r"""Run one schedule after the other, each counting from 0.
 
     $$\alpha_t = s_i(t - b_{i-1}) \quad\text{for}\quad b_{i-1} \le t < b_i$$
 
     Args:
-      schedules: in their order.
-      boundaries: where each but the first begins, in order; may be traced scalars.
+      schedules: the schedules, in their order.
+      boundaries: $b_i$, the steps at which the second and every later schedule begins, in
+        rising order; they may be traced scalars.
 
     Returns:
       A schedule.
 
     Raises:
-      ValueError: boundaries out of order, or not one fewer than schedules.
+      ValueError: the boundaries do not rise, or are not one fewer than the schedules.
 
     >>> from jaxnn.optim.schedules import constant, linear
     >>> schedule = join([linear(0.0, 1.0, 10), constant(1.0), linear(1.0, 0.0, 10)], [10, 20])
@@ -78,7 +80,8 @@ def join(schedules: Sequence[Schedule], boundaries: Sequence[Number]) -> Schedul
         t = jnp.asarray(count, float)
         value = schedules[0](t)
         for boundary, later in zip(boundaries, schedules[1:], strict=True):
-            # Each begins at 0, also where it is not used: before that its gradient may be NaN.
+            # A schedule that is not selected yet is evaluated at 0: at a negative count its
+            # gradient could be NaN, and would spoil the gradient of the selected one.
             value = jnp.where(t < boundary, value, later(jnp.maximum(t - boundary, 0)))
         return value
 
@@ -86,15 +89,15 @@ def join(schedules: Sequence[Schedule], boundaries: Sequence[Number]) -> Schedul
 
 
 def warmup(schedule: Schedule, steps: Number, *, init_value: Number = 0.0) -> Schedule:
-    r"""A straight line up to where a schedule starts, and then the schedule.
+    r"""Prepend a linear warm-up that ends at the first value of a schedule.
 
-    The steps of the warm-up are not those of the schedule (as in Keras; Optax' warm-up
-    cosine counts them in).
+    The schedule starts to count when the warm-up is over, as in Keras. (The steps of Optax'
+    `warmup_cosine_decay_schedule` include its warm-up.)
 
     Args:
-      schedule: what follows.
-      steps: of the warm-up, above 0.
-      init_value: where the line starts, at least 0.
+      schedule: the schedule after the warm-up.
+      steps: number of steps of the warm-up, above 0.
+      init_value: the first value of the warm-up, at least 0.
 
     Each float may be a traced scalar.
 
@@ -102,7 +105,7 @@ def warmup(schedule: Schedule, steps: Number, *, init_value: Number = 0.0) -> Sc
       A schedule.
 
     Raises:
-      ValueError: a concrete value outside its range.
+      ValueError: a concrete value is outside its range.
 
     >>> from jaxnn.optim.schedules import cosine
     >>> schedule = warmup(cosine(1.0, 10), 4)

@@ -1,23 +1,17 @@
-"""Schedules without an end: what the lectures lower the learning rate by."""
+"""Schedules without an end: the decays of the learning rate that the lectures teach."""
 
 from __future__ import annotations
-
-import itertools
-from collections.abc import Sequence
-from typing import Literal
 
 import jax
 import jax.numpy as jnp
 
-from jaxnn.arguments import check_choice, check_knob, is_concrete
+from jaxnn.arguments import check_knob
 from jaxnn.optim.rate import Schedule
 
 __all__ = [
-    "constant",
     "exponential",
     "inverse_time",
     "natural_exponential",
-    "piecewise_constant",
     "power",
     "step",
 ]
@@ -30,9 +24,9 @@ def _floating(count: jax.Array | float) -> jax.Array:
 
 
 def completed(count: jax.Array | float, every: Number) -> jax.Array:
-    r"""How many whole intervals have passed, $\lfloor t / n \rfloor$, exact where t is whole.
+    r"""Count whole intervals, $\lfloor t / n \rfloor$, exactly if t is a whole number.
 
-    A compiled division by a constant is a multiplication by its reciprocal, whose rounding
+    XLA compiles a division by a constant to a multiplication by its reciprocal, whose rounding
     can leave 41 / 41 just below 1. So the quotient is checked by multiplying back.
     """
     t = _floating(count)
@@ -40,41 +34,24 @@ def completed(count: jax.Array | float, every: Number) -> jax.Array:
     return q + ((q + 1) * every <= t) - (q * every > t)
 
 
-def constant(value: Number) -> Schedule:
-    r"""The same value at every step, $\alpha_t = \alpha_0$.
-
-    Args:
-      value: α₀; a float or a traced scalar.
-
-    Returns:
-      A schedule.
-
-    Raises:
-      ValueError: NaN.
-
-    >>> constant(0.1)(jnp.int32(7))
-    Array(0.1, dtype=float32)
-    """
-    check_knob("value", value)
-    return lambda count: jnp.full(jnp.shape(count), value, float)
-
-
 def step(init_value: Number, *, every: Number, factor: Number = 0.5) -> Schedule:
-    r"""Step decay, $\alpha_t = \alpha_0\, f^{\lfloor t / n \rfloor}$.
+    r"""Multiply by a factor at regular intervals ("step decay").
+
+    $$\alpha_t = \alpha_0\, f^{\lfloor t / n \rfloor}$$
 
     Args:
       init_value: α₀, at least 0.
       every: n, above 0: the number of steps between two drops, or of epochs under
-        `in_epochs`. The drop belongs to the step that begins the next interval.
-      factor: f, at least 0. Lecture N: 0.5 every 5 epochs, or 0.1 every 20.
+        `in_epochs`. The first step of an interval has the lower value already.
+      factor: f, at least 0. Lecture N suggests 0.5 every 5 epochs or 0.1 every 20 epochs.
 
-    Each is a float or a traced scalar.
+    Each float may be a traced scalar.
 
     Returns:
       A schedule.
 
     Raises:
-      ValueError: a concrete value outside its range.
+      ValueError: a concrete value is outside its range.
 
     >>> schedule = step(1.0, every=5, factor=0.5)
     >>> [float(schedule(count)) for count in (0, 4, 5, 10)]
@@ -89,7 +66,8 @@ def step(init_value: Number, *, every: Number, factor: Number = 0.5) -> Schedule
 
 
 def raised(base: Number, exponent: jax.Array) -> jax.Array:
-    # 0 ** 0 is 1 with a derivative of NaN in JAX; where the exponent is 0, base has no part.
+    """Compute $b^e$ with a derivative that is finite at $0^0$."""
+    # JAX gives 0 ** 0 the derivative NaN. With an exponent of 0 the base has no influence.
     moving = exponent != 0
     power = _floating(base) ** jnp.where(moving, exponent, 1)
     return jnp.where(moving, power, 1)
@@ -103,16 +81,18 @@ def exponential(
     staircase: bool = False,
     end_value: Number | None = None,
 ) -> Schedule:
-    r"""Exponential decay, $\alpha_t = \alpha_0\, r^{t/s}$.
+    r"""Decay exponentially by a factor per interval, $\alpha_t = \alpha_0\, r^{t/s}$.
+
+    `natural_exponential` is the same curve written as $\alpha_0 e^{-kt}$, as lecture N has it.
 
     Args:
       init_value: α₀, at least 0.
-      decay_rate: r, at least 0; above 1 it grows.
-      transition_steps: s, above 0: steps in which the value falls by r. Lecture N and M:
-        0.1 every 20 epochs.
-      staircase: whether t/s is rounded down, which is `step`.
-      end_value: what the value does not pass: from above where r < 1, from below where
-        r > 1, as in Optax. None: no end.
+      decay_rate: r, at least 0; above 1 the value grows.
+      transition_steps: s, above 0: the number of steps in which the value changes by the factor
+        r. Lecture M takes r = 0.1 and s = 20 epochs, with one value per epoch.
+      staircase: whether t/s is rounded down, which makes this `step`.
+      end_value: the value at which the decay stops: a lower bound if r < 1, an upper bound
+        otherwise, as in Optax. None: no bound.
 
     Each float may be a traced scalar.
 
@@ -120,13 +100,13 @@ def exponential(
       A schedule.
 
     Raises:
-      ValueError: a concrete value outside its range.
+      ValueError: a concrete value is outside its range.
 
     >>> schedule = exponential(1.0, decay_rate=0.1, transition_steps=20)
     >>> [round(float(schedule(count)), 4) for count in (0, 20, 40)]
     [1.0, 0.1, 0.01]
 
-    Source: lectures M and N.
+    Source: lecture M.
     """
     check_knob("init_value", init_value, 0)
     check_knob("decay_rate", decay_rate, 0)
@@ -148,24 +128,26 @@ def exponential(
 
 
 def natural_exponential(init_value: Number, k: Number) -> Schedule:
-    r"""Exponential decay, $\alpha_t = \alpha_0\, e^{-kt}$.
+    r"""Decay exponentially at a rate per step, $\alpha_t = \alpha_0\, e^{-kt}$.
+
+    `exponential` is the same curve written as $\alpha_0 r^{t/s}$, with $r^{1/s} = e^{-k}$.
 
     Args:
       init_value: α₀, at least 0.
       k: at least 0, per step, or per epoch under `in_epochs`.
 
-    Each is a float or a traced scalar.
+    Each float may be a traced scalar.
 
     Returns:
       A schedule.
 
     Raises:
-      ValueError: a concrete value outside its range.
+      ValueError: a concrete value is outside its range.
 
     >>> natural_exponential(1.0, k=0.5)(2)
     Array(0.36787945, dtype=float32)
 
-    Source: lecture N.
+    Source: lecture N ("exponential decay").
     """
     check_knob("init_value", init_value, 0)
     check_knob("k", k, 0)
@@ -179,9 +161,9 @@ def inverse_time(
     transition_steps: Number = 1,
     staircase: bool = False,
 ) -> Schedule:
-    r"""1/t decay, $\alpha_t = \alpha_0 / (1 + k\,t/s)$.
+    r"""Decay like 1/t, $\alpha_t = \alpha_0 / (1 + k\,t/s)$.
 
-    Keras' `decay` of its old optimizers is k with s = 1, per update.
+    The argument `decay` of Keras' older optimizers is k with s = 1 and t in updates.
 
     Args:
       init_value: α₀, at least 0.
@@ -195,7 +177,7 @@ def inverse_time(
       A schedule.
 
     Raises:
-      ValueError: a concrete value outside its range.
+      ValueError: a concrete value is outside its range.
 
     >>> inverse_time(1.0, decay_rate=0.5)(2)
     Array(0.5, dtype=float32)
@@ -215,20 +197,20 @@ def inverse_time(
 
 
 def power(init_value: Number, *, transition_steps: Number, power: Number = 1.0) -> Schedule:
-    r"""Power decay, $\alpha_t = \alpha_0 / (1 + t/s)^c$.
+    r"""Decay like a power of time, $\alpha_t = \alpha_0 / (1 + t/s)^c$.
 
     Args:
       init_value: α₀, at least 0.
-      transition_steps: s, above 0: with c = 1, the steps to half of α₀, a third, …
+      transition_steps: s, above 0. With c = 1 the value is α₀/2 after s steps, α₀/3 after 2s.
       power: c, at least 0.
 
-    Each is a float or a traced scalar.
+    Each float may be a traced scalar.
 
     Returns:
       A schedule.
 
     Raises:
-      ValueError: a concrete value outside its range.
+      ValueError: a concrete value is outside its range.
 
     >>> schedule = power(1.0, transition_steps=10)
     >>> [round(float(schedule(count)), 4) for count in (0, 10, 20)]
@@ -240,60 +222,3 @@ def power(init_value: Number, *, transition_steps: Number, power: Number = 1.0) 
     check_knob("transition_steps", transition_steps, 0, low_open=True)
     check_knob("power", power, 0)
     return lambda count: init_value * (1 + _floating(count) / transition_steps) ** -power
-
-
-def piecewise_constant(
-    boundaries: Sequence[Number],
-    values: Sequence[Number],
-    *,
-    boundary_belongs_to: Literal["next", "last"] = "next",
-) -> Schedule:
-    r"""Constant pieces, $\alpha_t = v_i$ for $b_{i-1} \le t < b_i$.
-
-    Args:
-      boundaries: steps at which the value changes, in order.
-      values: one more than boundaries.
-      boundary_belongs_to: the piece that the boundary itself is part of: the "next" one, as
-        in Optax and PyTorch, or the "last" one, as in Keras.
-
-    All may be traced scalars.
-
-    Returns:
-      A schedule.
-
-    Raises:
-      ValueError: boundaries out of order, a number of values that does not fit.
-
-    >>> schedule = piecewise_constant([2, 4], [1.0, 0.1, 0.01])
-    >>> [round(float(schedule(count)), 2) for count in (0, 1, 2, 3, 4)]
-    [1.0, 1.0, 0.1, 0.1, 0.01]
-
-    Source: lecture M.
-    """
-    check_choice("boundary_belongs_to", boundary_belongs_to, ("next", "last"))
-    check_order("boundaries", boundaries)
-    if len(values) != len(boundaries) + 1:
-        raise ValueError(
-            f"values must be one more than the {len(boundaries)} boundaries, got {len(values)}"
-        )
-    for value in values:
-        check_knob("values", value)
-
-    def schedule(count: jax.Array) -> jax.Array:
-        t = _floating(count)
-        current = jnp.full(t.shape, values[0], float)
-        for boundary, value in zip(boundaries, values[1:], strict=True):
-            past = t >= boundary if boundary_belongs_to == "next" else t > boundary
-            current = jnp.where(past, value, current)
-        return current
-
-    return schedule
-
-
-def check_order(name: str, boundaries: Sequence[Number]) -> None:
-    """Refuse concrete boundaries that do not rise."""
-    for boundary in boundaries:
-        check_knob(name, boundary)
-    known = [float(boundary) for boundary in boundaries if is_concrete(boundary)]
-    if any(later <= earlier for earlier, later in itertools.pairwise(known)):
-        raise ValueError(f"{name} must rise, got {known}")

@@ -1,1 +1,1 @@
-"""Controllers: what acts on a run after each evaluation, inside the compiled program."""
+"""Controllers, which act on a run after each evaluation, inside the compiled program."""

@@ -1,4 +1,4 @@
-"""Early stopping, which hands back the best weights."""
+"""Early stopping, which returns the best weights."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ import jax.numpy as jnp
 from flax import struct
 
 from jaxnn.arguments import check_choice, check_count, check_knob
-from jaxnn.optim.plateau import improvement, worst
+from jaxnn.optim.stagnation import improvement, worst
 from jaxnn.train.step.state import TrainState
 
 __all__ = ["EarlyStopping", "EarlyStoppingMemory", "early_stopping"]
 
 
 class EarlyStoppingMemory(struct.PyTreeNode):
-    """What early stopping remembers; the best weights are those of the start until it looks."""
+    """Memory of early stopping; until the first evaluation the weights are those of the start."""
 
     best: jax.Array  # () the best value so far
-    wait: jax.Array  # () int32: evaluations since
-    params: Any
+    wait: jax.Array  # () int32: evaluations since the last improvement that renews the patience
+    params: Any  # of the best evaluation, as are the next two
     model_state: Any
     averaged: Any
 
 
 @dataclass(frozen=True, eq=False)
 class EarlyStopping:
-    """See `early_stopping`."""
+    """The controller that `early_stopping` builds."""
 
     monitor: str
     mode: str
@@ -45,7 +45,7 @@ class EarlyStopping:
     ) -> tuple[EarlyStoppingMemory, TrainState]:
         value = value.astype(memory.best.dtype)
         better = improvement(value, memory.best, self.mode, atol=self.min_delta)
-        # As in Keras, who has not beaten the baseline is not given more time.
+        # As in Keras, an improvement that does not beat the baseline does not renew the patience.
         enough = better
         if self.baseline is not None:
             enough = better & improvement(
@@ -82,27 +82,28 @@ def early_stopping(
     baseline: float | jax.Array | None = None,
     counting: Literal["keras", "pytorch"] = "keras",
 ) -> EarlyStopping:
-    """End the run when a value stops improving, and hand back the best weights.
+    """End the run when a value stops improving, and return the best weights.
 
-    The parameters, model state and average of the best evaluation are what the run returns,
-    whether it was stopped or came to its last epoch.
+    The run returns the parameters, model state and average of the best evaluation, whether it
+    was stopped or reached its last epoch.
 
     Args:
-      patience: evaluations without improvement, at least 0.
-      monitor: what is watched, a name in the epoch's record.
-      mode: "min" or "max".
-      min_delta: improvement over the best that counts, at least 0.
-      baseline: a value to beat: until then improvements do not renew the patience.
-      counting: "keras" ends the run at the `patience`-th evaluation in a row that is not
-        better, "pytorch" (as its plateau scheduler counts) at the one after it.
+      patience: number of evaluations in a row without improvement that end the run, at least 0.
+      monitor: name of the watched value in the epoch's record.
+      mode: "min" if the value should fall, "max" if it should rise.
+      min_delta: by how much a value must beat the best to count as an improvement, at least 0.
+      baseline: a value to beat. Until a value beats it, improvements do not renew the patience.
+        None: no baseline.
+      counting: "keras" ends the run at the `patience`-th evaluation in a row that does not
+        improve, "pytorch" at the one after it, as PyTorch's plateau scheduler counts.
 
-    The floats may be traced scalars.
+    Each float may be a traced scalar.
 
     Returns:
       A controller, for `Recipe(controllers=...)`.
 
     Raises:
-      ValueError: a value outside its range.
+      ValueError: a value is outside its range.
 
     >>> early_stopping(patience=3, monitor="val/accuracy", mode="max").patience
     3

@@ -1,4 +1,4 @@
-"""What a controller is, and how a run lets its controllers act."""
+"""The protocol of a controller, and the functions by which a run lets its controllers act."""
 
 from __future__ import annotations
 
@@ -15,52 +15,52 @@ __all__ = ["Controller", "control", "finish"]
 
 @runtime_checkable
 class Controller(Protocol):
-    """Acts on the run after each evaluation, inside the compiled program.
+    """An object that acts on the run after each evaluation, inside the compiled program.
 
-    Its memory lives in `TrainState.control.memory`. It is built with the recipe, so its
+    Its memory is kept in `TrainState.control.memory`. It is built with the recipe, so its
     constants may be knobs.
     """
 
     @property
     def monitor(self) -> str:
-        """The name in the epoch's record that is watched, such as "val/loss"."""
+        """The name of the watched value in the epoch's record, such as "val/loss"."""
         ...
 
     def init(self, state: TrainState) -> Any:
-        """The memory at the start of the run: a pytree of arrays."""
+        """Return the memory at the start of the run, a pytree of arrays."""
         ...
 
     def update(self, memory: Any, state: TrainState, value: jax.Array) -> tuple[Any, TrainState]:
-        """The memory and the state after an evaluation gave `value`.
+        """Return the memory and the state after an evaluation that gave `value`.
 
-        It may set `state.control.scale`, by which the step multiplies the rate, and
-        `state.control.stop`, and may put back older parameters.
+        It may set `state.control.scale`, by which the step multiplies the learning rate, and
+        `state.control.stop`, which ends the run. It may also restore older parameters.
         """
         ...
 
     def finish(self, memory: Any, state: TrainState) -> TrainState:
-        """The state that the run hands back at its end."""
+        """Return the state that the run returns at its end."""
         ...
 
 
 def control(recipe: Recipe, state: TrainState, values: Mapping[str, jax.Array]) -> TrainState:
-    """Let every controller of the recipe act on what an epoch measured.
+    """Let every controller of the recipe act on the values of an epoch.
 
     Args:
-      recipe: built for the state's knobs.
-      state: at the end of the epoch.
+      recipe: the recipe, built for the state's knobs.
+      state: the state at the end of the epoch.
       values: the epoch's scalars by name, such as "val/loss".
 
     Returns:
-      The state that the next epoch starts from.
+      The state with which the next epoch starts.
 
     Raises:
-      ValueError: a controller watches what is not measured.
+      ValueError: a controller watches a name that the run does not measure.
     """
     for i, controller in enumerate(recipe.controllers):
         if controller.monitor not in values:
             raise ValueError(
-                f"monitor must be one of what the run measures, {sorted(values)}, "
+                f"monitor must be one of the values that the run measures, {sorted(values)}, "
                 f"got {controller.monitor!r} of {type(controller).__name__}"
             )
         memory = state.control.memory
@@ -71,9 +71,9 @@ def control(recipe: Recipe, state: TrainState, values: Mapping[str, jax.Array]) 
 
 
 def finish(recipe: Recipe, state: TrainState) -> TrainState:
-    """The state that the run hands back: what each controller puts in place at the end.
+    """Return the state that the run returns: each controller puts its final parameters in place.
 
-    Their memories end with the run, so a state that trains on starts with fresh ones.
+    The controllers' memories end with the run, so a state that trains on starts with fresh ones.
     """
     for controller, memory in zip(recipe.controllers, state.control.memory, strict=True):
         state = controller.finish(memory, state)

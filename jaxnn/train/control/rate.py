@@ -1,4 +1,4 @@
-"""Controllers of the learning rate: what they lower is `control.scale`, a factor of any rate."""
+"""Controllers of the learning rate, which lower the factor `control.scale` of any rate."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from flax import struct
 
 from jaxnn.arguments import check_choice, check_knob
-from jaxnn.optim.plateau import PlateauRule, PlateauState, improvement, plateau_rule, worst
+from jaxnn.optim.stagnation import PlateauRule, PlateauState, improvement, plateau_rule, worst
 from jaxnn.train.step.state import TrainState
 
 __all__ = [
@@ -30,7 +30,7 @@ def _rescaled(state: TrainState, scale: jax.Array) -> TrainState:
 
 @dataclass(frozen=True, eq=False)
 class Plateau:
-    """See `plateau`."""
+    """The controller that `plateau` builds."""
 
     rule: PlateauRule
     monitor: str
@@ -41,7 +41,7 @@ class Plateau:
     def update(
         self, memory: PlateauState, state: TrainState, value: jax.Array
     ) -> tuple[PlateauState, TrainState]:
-        # Other controllers may scale as well: this one contributes its own change.
+        # Other controllers may change the scale too, so this one multiplies by its own change.
         new = self.rule.update(memory, value)
         change = jnp.where(memory.scale > 0, new.scale / memory.scale, 1)
         return new, _rescaled(state, state.control.scale * change)
@@ -62,23 +62,25 @@ def plateau(
     min_scale: float | jax.Array = 0.0,
     counting: Literal["optax", "pytorch", "keras"] = "optax",
 ) -> Plateau:
-    """Lower the rate when a value stops improving ("performance scheduling").
+    """Lower the learning rate in `fit` when a value stops improving ("performance scheduling").
 
-    `plateau(0.1, monitor="train/loss")` divides by 10 when training stagnates, as lecture C
-    advises.
+    This is the controller. It runs the rule `jaxnn.optim.plateau_rule` on the evaluations of a
+    run; `jaxnn.optim.reduce_on_plateau` runs the same rule in a training loop of your own.
+    `plateau(0.1, monitor="train/loss")` divides the rate by 10 when training stagnates, as
+    lecture C advises.
 
     Args:
-      factor: by which the rate is multiplied, in [0, 1].
-      patience: evaluations without improvement, at least 0.
-      monitor: what is watched, a name in the epoch's record.
+      factor: what the rate is multiplied by at each drop, in [0, 1].
+      patience: number of evaluations without improvement before a drop, at least 0.
+      monitor: name of the watched value in the epoch's record.
       mode, rtol, atol, cooldown, min_scale, counting: as in `jaxnn.optim.plateau_rule`. The
-        scale is relative to the optimizer's own rate or schedule.
+        scale multiplies the optimizer's own rate or schedule.
 
     Returns:
       A controller, for `Recipe(controllers=...)`.
 
     Raises:
-      ValueError: a value outside its range.
+      ValueError: a value is outside its range.
 
     >>> plateau(0.5, patience=3).monitor
     'val/loss'
@@ -100,20 +102,20 @@ def plateau(
 
 @dataclass(frozen=True, eq=False)
 class HalveOnRise:
-    """See `halve_on_rise`."""
+    """The controller that `halve_on_rise` builds."""
 
     monitor: str
     mode: str
     factor: float | jax.Array
 
     def init(self, state: TrainState) -> jax.Array:
-        return worst(self.mode)  # the value before
+        return worst(self.mode)  # the value of the epoch before
 
     def update(
         self, memory: jax.Array, state: TrainState, value: jax.Array
     ) -> tuple[jax.Array, TrainState]:
         value = value.astype(memory.dtype)
-        rose = improvement(memory, value, self.mode)  # the value before is the better one
+        rose = improvement(memory, value, self.mode)  # the epoch before was better
         scale = state.control.scale
         before = jnp.where(jnp.isnan(value), memory, value)
         return before, _rescaled(state, jnp.where(rose, scale * self.factor, scale))
@@ -125,18 +127,20 @@ class HalveOnRise:
 def halve_on_rise(
     factor: float | jax.Array = 0.5, *, monitor: str = "val/loss", mode: str = "min"
 ) -> HalveOnRise:
-    """Halve the rate after each epoch in which the validation error rose.
+    """Halve the learning rate after each epoch in which the validation error rose.
+
+    Parameters stay as they are; `halve_and_go_back` returns to earlier ones.
 
     Args:
-      factor: by which the rate is multiplied, in [0, 1]; a float or a traced scalar.
-      monitor: what is watched, a name in the epoch's record.
-      mode: "min": it should fall; "max": it should rise.
+      factor: what the rate is multiplied by, in [0, 1]; a float or a traced scalar.
+      monitor: name of the watched value in the epoch's record.
+      mode: "min" if the value should fall, "max" if it should rise.
 
     Returns:
       A controller, for `Recipe(controllers=...)`.
 
     Raises:
-      ValueError: a value outside its range.
+      ValueError: a value is outside its range.
 
     >>> halve_on_rise().factor
     0.5
@@ -149,16 +153,16 @@ def halve_on_rise(
 
 
 class GoBackMemory(struct.PyTreeNode):
-    """What `HalveAndGoBack` remembers: the best point, whole."""
+    """Memory of `halve_and_go_back`: the best value and everything to go back to."""
 
-    best: jax.Array  # ()
-    wait: jax.Array  # () int32
+    best: jax.Array  # () the best value so far
+    wait: jax.Array  # () int32: evaluations since the last improvement or return
     point: Any  # params, model_state, opt_state, averaged of the best evaluation
 
 
 @dataclass(frozen=True, eq=False)
 class HalveAndGoBack:
-    """See `halve_and_go_back`."""
+    """The controller that `halve_and_go_back` builds."""
 
     monitor: str
     mode: str
@@ -210,26 +214,26 @@ def halve_and_go_back(
     rtol: float | jax.Array = 0.0,
     atol: float | jax.Array = 0.0,
 ) -> HalveAndGoBack:
-    """Keep the rate while validation improves; else halve it and return to the best point.
+    """Keep the rate while validation improves; otherwise halve it and return to the best point.
 
-    Parameters, optimizer state (its moments and the position in its schedules), model state
-    and average all go back to what they were at the best evaluation, which with a patience
-    of 0 is the one before. The step count goes on, so that the way ahead is drawn anew.
+    Parameters, optimizer state (its moments and the position in its schedules), model state and
+    average all return to their values at the best evaluation. With a patience of 0 that is the
+    evaluation before. The count of steps goes on, so that the next steps draw anew.
 
     Args:
-      factor: by which the rate is multiplied, in [0, 1].
-      patience: evaluations without improvement that are let pass, at least 0.
-      monitor: what is watched, a name in the epoch's record.
-      mode: "min" or "max".
-      rtol, atol: what counts as an improvement, see `jaxnn.optim.plateau_rule`.
+      factor: what the rate is multiplied by, in [0, 1].
+      patience: number of evaluations without improvement that are tolerated, at least 0.
+      monitor: name of the watched value in the epoch's record.
+      mode: "min" if the value should fall, "max" if it should rise.
+      rtol, atol: by how much a value must beat the best, see `jaxnn.optim.plateau_rule`.
 
-    The floats may be traced scalars.
+    Each float may be a traced scalar.
 
     Returns:
       A controller, for `Recipe(controllers=...)`.
 
     Raises:
-      ValueError: a value outside its range.
+      ValueError: a value is outside its range.
 
     >>> halve_and_go_back(patience=2).patience
     2

@@ -1,4 +1,4 @@
-"""Which devices a run has, and which it should have had."""
+"""Choose the devices of a run, and find an accelerator that JAX does not use."""
 
 from __future__ import annotations
 
@@ -15,31 +15,32 @@ from jaxnn.train.devices.placement import DATA, Placement, axes_of
 __all__ = ["Devices", "Rules", "device_names", "place_on", "unused_accelerator"]
 
 Devices = int | Literal["pmap", "sharded"] | Mapping[str, int] | None
-"""Which devices a run takes, and how; see `jaxnn.fit`."""
+"""Which devices a run takes and how it is spread over them; see `jaxnn.fit`."""
 
 Rules = Mapping[str, PartitionSpec]
-"""Regular expressions for paths of parameters, and how those are split."""
+"""From a regular expression for the paths of parameters to how those parameters are split."""
 
 
 def place_on(
     devices: Devices = None, rules: Rules | None = None, zero1: bool = False
 ) -> Placement | None:
-    """The devices of a run as a mesh.
+    """Make the mesh of a run's devices.
 
     Args:
-      devices: None: all there are, sharded where that is more than one, and one where
-        `jax_default_device` is set. A number: the first so many. "sharded" or "pmap": all, in
-        that way. A dict: the axes of a mesh with their sizes, such as
+      devices: None: all devices, sharded where there are several; but one device where
+        `jax_default_device` is set. An int n: the first n devices. "sharded" or "pmap": all
+        devices, in that way. A dict: the axes of a mesh with their sizes, such as
         `{"data": 4, "model": 2}`.
-      rules: how parameters are split, by an expression searched for in their path, such as
-        `{"Dense_0/kernel": PartitionSpec(None, "model")}`. The first that is found holds.
+      rules: how parameters are split. Each key is a regular expression, searched for in the
+        paths of the parameters, such as `{"Dense_0/kernel": PartitionSpec(None, "model")}`.
+        Where several match a path, the first one holds.
       zero1: whether optimizer state and averaged parameters are divided over "data".
 
     Returns:
-      The placement; None for one device, where nothing needs to be said.
+      The placement; None for one device.
 
     Raises:
-      ValueError: values that are not allowed, more devices than there are, and arguments that
+      ValueError: a value that is not allowed, more devices than there are, or arguments that
         do not go together.
 
     >>> place_on(1) is None
@@ -53,16 +54,14 @@ def place_on(
     if devices == "pmap":
         if rules or zero1:
             raise ValueError(
-                "rules and zero1 go with devices='sharded', got 'pmap', which has all but the "
-                "batch on every device"
+                "rules and zero1 go with devices='sharded', got 'pmap', where every device holds "
+                "all but the batch whole"
             )
-        if jax.process_count() > 1:
-            raise ValueError("devices='pmap' is for one process; several go with 'sharded'")
     named = {axis for spec in (rules or {}).values() for axis in axes_of(spec)}
     if idle := [axis for axis, n in shape.items() if n > 1 and axis not in named | {DATA}]:
         raise ValueError(
-            "devices must have no axis that nothing is split over, or its devices would all do "
-            f"the same: rules split over {sorted(named)}, got {shape} with {idle}"
+            "devices must have no mesh axis that nothing is split over, since its devices would all "
+            f"compute the same: rules split over {sorted(named)}, got {shape} with {idle}"
         )
     mesh = jax.make_mesh(
         tuple(shape.values()),
@@ -74,7 +73,7 @@ def place_on(
 
 
 def _shape(devices: Any) -> dict[str, int] | None:
-    """The axes of the mesh and their sizes; None for one device."""
+    """The axes of the mesh with their sizes; None for one device."""
     there, processes = jax.device_count(), jax.process_count()
     if devices is None:
         alone = jax.default_device.value is not None and processes == 1
@@ -101,15 +100,15 @@ def _shape(devices: Any) -> dict[str, int] | None:
 
 
 def device_names() -> list[str]:
-    """The devices that JAX sees, a line each, such as "cpu:0 (cpu)"."""
+    """Describe each device that JAX sees by one line, such as "cpu:0 (cpu)"."""
     return [f"{d.platform}:{d.id} ({d.device_kind})" for d in jax.devices()]
 
 
 def unused_accelerator(dev: Path = Path("/dev")) -> str | None:
-    """What to do about an accelerator that is attached while JAX runs on the CPU.
+    """Say what to do about an accelerator that is attached while JAX runs on the CPU.
 
     Args:
-      dev: where device files are looked for.
+      dev: the folder of device files.
 
     Returns:
       A line that names the device and the command that mends it; None where JAX uses an

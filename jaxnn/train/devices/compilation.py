@@ -1,4 +1,4 @@
-"""How programs are compiled: quickly where they run once, and kept for the next process."""
+"""Compile quickly what runs once, and keep compiled programs for the next process."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def quickly(function: Callable[..., Any], static_argnums: tuple[int, ...] = ()) 
 def use_compilation_cache(folder: str | os.PathLike[str]) -> None:
     """Keep compiled programs in a folder, from which later processes take them.
 
-    This changes settings of JAX for the whole process, and JAX looks at them when it compiles
-    for the first time: call it before anything is computed. What differs in code, shapes,
-    versions, flags or kind of device is another program. Many processes may share a folder;
-    nothing in it is ever removed.
+    This changes settings of JAX for the whole process. JAX reads them when it compiles for the
+    first time, so call this before anything is computed. A program is found again where code,
+    shapes, versions, flags and kind of device are the same. Many processes may share a folder.
+    Nothing in it is ever removed.
 
     Args:
       folder: made where it does not exist.
@@ -53,6 +53,6 @@ def use_compilation_cache(folder: str | os.PathLike[str]) -> None:
         raise NotADirectoryError(f"compilation cache must be a folder, got the file {path}")
     path.mkdir(parents=True, exist_ok=True)
     jax.config.update("jax_compilation_cache_dir", str(path))
-    # Small programs too: a run compiles a few dozen of them, which takes seconds in all.
+    # Small programs are kept too: a run compiles a few dozen, which takes seconds in all.
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

@@ -1,16 +1,17 @@
 """Several processes, on one machine or many, that train one network together.
 
 Every process runs the same program on the same data, under the same key, and feeds its own
-devices: arrays are held whole by each, and of a batch the devices of a process take their
-rows. The first process alone writes; a folder that is resumed from must be seen by all.
+devices. Each process holds the arrays whole, and its devices take their rows of a batch. The
+first process alone writes. A folder that a run is resumed from must be visible to all.
 
 On two machines, the first of which is 10.0.0.1:
 
     python train.py --coordinator 10.0.0.1:1234 --processes 2 --process 0      # on the first
     python train.py --coordinator 10.0.0.1:1234 --processes 2 --process 1      # on the second
 
-where `train.py` calls `start(...)` with these before anything else of JAX, and then
-`jaxnn.fit` as ever. On a cluster that JAX knows (Slurm, a TPU pod) `start()` asks it instead.
+where `train.py` calls `start(...)` with these values before any other JAX operation, and then
+`jaxnn.fit` as usual. On a cluster that JAX knows (Slurm, a TPU pod) call `start()`, which asks
+the cluster.
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ __all__ = ["any_process", "is_first", "start", "wait_for_all"]
 def start(
     coordinator: str | None = None, processes: int | None = None, process: int | None = None
 ) -> None:
-    """Join the processes of a run; to be called before any other JAX operation.
+    """Join the processes of a run. Call this before any other JAX operation.
 
     Args:
-      coordinator: "host:port" of the first process, the port free there; None: as the
-        cluster says.
-      processes: how many there are.
-      process: the number of this one, from 0.
+      coordinator: "host:port" of the first process, with a port that is free there; None asks
+        the cluster for all three.
+      processes: the number of processes.
+      process: the number of this process, from 0.
 
     Raises:
       ValueError: only some of the three, a number outside its range, or no cluster to ask.
@@ -56,7 +57,7 @@ def start(
 
 
 def is_first() -> bool:
-    """Whether this process is the one that writes; true where it is alone.
+    """Whether this process is the first, which alone writes.
 
     >>> is_first()
     True
@@ -65,7 +66,7 @@ def is_first() -> bool:
 
 
 def any_process(flag: bool) -> bool:
-    """Whether `flag` holds in any process; all must ask.
+    """Whether `flag` is true in any process; all processes must call this.
 
     >>> any_process(False)
     False
@@ -78,10 +79,10 @@ def any_process(flag: bool) -> bool:
 
 
 def wait_for_all(what: str) -> None:
-    """Go on when every process has come here.
+    """Wait until every process has reached this place.
 
     Args:
-      what: a name for the place, the same in all.
+      what: a name of the place, the same in every process.
     """
     if jax.process_count() > 1:
         from jax.experimental import multihost_utils

@@ -1,9 +1,9 @@
-"""Where the arrays of a run lie: a mesh of devices, and what of it each array is spread over.
+"""Where the arrays of a run lie: a mesh of devices, and the axes that each array is split over.
 
-The batch is split along its leading axis over the mesh axis "data". All else is on every
-device, unless a rule splits a parameter, or the optimizer's state is divided up. Sizes need
-not divide by the devices: the compiler fills a batch up and leaves the filling out of every
-sum, whatever the model.
+The batch is split along its leading axis over the mesh axis "data". Everything else lies whole
+on every device, unless a rule splits a parameter or ZeRO-1 divides the optimizer's state. The
+number of rows need not divide by the devices: the compiler pads the batch, and leaves the
+padding out of every sum.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ DATA = "data"  # the mesh axis that batches are split over
 
 @dataclass(frozen=True)
 class Placement:
-    """How a run is spread over devices; static, and equal where its parts are.
+    """How a run is spread over devices. It is static, and compares by value.
 
     Attributes:
-      mesh: of devices, its axes of type Auto, "data" among them.
-      rules: (expression, spec): how the parameters are split whose path the expression finds.
+      mesh: of devices; its axes are of type Auto and include "data".
+      rules: pairs (regular expression, spec): how the parameters are split whose path matches.
       zero1: whether optimizer state and averaged parameters are divided over "data".
-      per_device: whether steps run as one program a device (`pmap`).
-      fold_device_index: whether draws of such a program differ from device to device.
+      per_device: whether each device runs a program of its own (`pmap`).
+      fold_device_index: whether each device makes draws of its own in such a program.
     """
 
     mesh: Mesh
@@ -54,11 +54,11 @@ class Placement:
 
     @property
     def count(self) -> int:
-        """Devices that a batch is split over."""
+        """The number of devices that a batch is split over."""
         return self.mesh.shape[DATA]
 
     def describe(self, state: Any) -> dict[str, Any]:
-        """What the config records."""
+        """Describe the placement for `config.json`."""
         return {
             "kind": "pmap" if self.per_device else "sharded",
             "mesh": dict(self.mesh.shape),
@@ -71,9 +71,8 @@ class Placement:
     def specs(self, state: Any) -> Any:
         """A `PartitionSpec` for each leaf of a state.
 
-        What stands for a parameter elsewhere in a `TrainState` (a velocity, an average, the
-        best weights so far) has its path at the end of its own and its shape, and is split
-        as it is.
+        A leaf that belongs to a parameter (a velocity, an average, the best weights so far) is
+        matched to it by path suffix and shape, and is split as the parameter is.
         """
         of_params = {
             _names(path): (self._by_rule(path_name(path)), leaf.shape)
@@ -89,7 +88,7 @@ class Placement:
         return jax.tree_util.tree_map_with_path(spec, state)
 
     def unsplit(self, state: Any) -> list[str]:
-        """The leaves that `zero1` would have divided, but no axis of theirs divides."""
+        """The leaves that `zero1` could not divide, since no axis divides by the devices."""
         if not self.zero1:
             return []
         specs = jax.tree.leaves(self.specs(state), is_leaf=_is_spec)
@@ -101,7 +100,7 @@ class Placement:
         ]
 
     def check(self, state: Any) -> None:
-        """Refuse rules that do not go with the parameters.
+        """Refuse rules that do not fit the parameters.
 
         Raises:
           ValueError: naming the rule, the parameter, and what is allowed.
@@ -131,11 +130,11 @@ class Placement:
                 )
 
     def replicate(self, tree: Any) -> Any:
-        """Put a tree on every device."""
+        """Put a tree whole on every device."""
         return jax.tree.map(lambda leaf: _put(leaf, self._sharding(PartitionSpec())), tree)
 
     def place(self, state: Any) -> Any:
-        """Put a state where it belongs."""
+        """Put a state on the devices by its specs."""
         return jax.tree.map(
             lambda spec, leaf: _put(leaf, self._sharding(spec)),
             self.specs(state),
@@ -143,7 +142,7 @@ class Placement:
             is_leaf=_is_spec,
         )
 
-    # The following are for use within `jit`.
+    # The following are called within `jit`.
 
     def constrain(self, state: Any) -> Any:
         """Constrain the state to its declared sharding."""
@@ -155,14 +154,14 @@ class Placement:
         )
 
     def everywhere(self, tree: Any) -> Any:
-        """A tree, whole on every device."""
+        """Constrain a tree to lie whole on every device."""
         return jax.tree.map(lambda leaf: _constrain(leaf, self._sharding(PartitionSpec())), tree)
 
     def split(self, batch: Any, axis: int = 0) -> Any:
-        """A batch, its rows along `axis` split over the devices.
+        """Constrain a batch to have its rows, along `axis`, split over the devices.
 
-        Its weights are a number a row, and stay whole: so their sum costs no message, and the
-        gradients are the only thing that the devices have to tell each other.
+        The weights, one number per row, stay whole on every device. So their sum needs no
+        communication, and the gradients are all that the devices have to exchange.
         """
         rows = self._sharding(PartitionSpec(*[None] * axis, DATA))
         if isinstance(batch, Mapping) and "weight" in batch:
@@ -170,19 +169,19 @@ class Placement:
             return {**self._split(others, rows), "weight": self.everywhere(batch["weight"])}
         return self._split(batch, rows)
 
-    def share(self, values: jax.Array, parts: int = 1) -> jax.Array:
-        """Within `pmap`: the device's own of (rows,) values, filled up with zeros.
+    def share(self, values: jax.Array, micro_batches: int = 1) -> jax.Array:
+        """Within a per-device program: this device's share of (rows,) values, zero-padded.
 
-        Of a batch that is taken in several parts a device has its share of each.
+        Of an accumulated batch a device has its share of each micro-batch.
         """
-        of_part = values.reshape(parts, -1)
-        rows = self.rows(of_part.shape[1])
-        filled = jnp.pad(of_part, ((0, 0), (0, rows * self.count - of_part.shape[1])))
+        apart = values.reshape(micro_batches, -1)
+        rows = self.rows(apart.shape[1])
+        filled = jnp.pad(apart, ((0, 0), (0, rows * self.count - apart.shape[1])))
         start = jax.lax.axis_index(DATA) * rows
         return jax.lax.dynamic_slice_in_dim(filled, start, rows, 1).reshape(-1)
 
     def rows(self, rows: int) -> int:
-        """How many of so many rows a device takes, at most."""
+        """The most rows that one device takes of a batch of this many."""
         return -(-rows // self.count)
 
     def on_each_device(self, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -237,7 +236,7 @@ def _as_device_array(leaf: Any) -> jax.Array:
 
 
 def bytes_per_device(tree: Any) -> int:
-    """The most that a tree takes of the memory of one device, in bytes.
+    """The most memory, in bytes, that a tree takes on any one device.
 
     >>> bytes_per_device({"w": jnp.ones((10, 10), "float32")})
     400
@@ -252,7 +251,7 @@ def bytes_per_device(tree: Any) -> int:
 def _put(leaf: Any, sharding: NamedSharding) -> Any:
     if jax.process_count() == 1:
         return jax.device_put(leaf, sharding)
-    # Every process holds the whole, and puts on its own devices what belongs there.
+    # Every process holds the whole array, and puts on its devices the parts that belong there.
     if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
         data = _put(jax.random.key_data(leaf), sharding)
         return jax.random.wrap_key_data(data, impl=jax.random.key_impl(leaf))
@@ -270,7 +269,7 @@ def _names(path: Any) -> tuple[str, ...]:
 
 
 def axes_of(spec: PartitionSpec) -> set[str]:
-    """The axes of the mesh that a spec names.
+    """The mesh axes that a spec names.
 
     >>> sorted(axes_of(PartitionSpec(None, ("data", "model"))))
     ['data', 'model']

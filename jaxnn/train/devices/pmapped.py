@@ -1,8 +1,9 @@
-"""The classic per-device program: `pmap` over the devices, each with its share of the batch.
+"""`pmap_step`: the classic `jax.pmap` over devices, each with its share of the batch.
 
 The state is the same on every device. Gradients, metrics and batch statistics are summed over
-the axis of devices, and divided once by the sum of the weights, so that a device with fewer
-real rows than the others, or none, counts for as much as it has.
+the axis of devices, and divided once by the sum of the weights. So the result is exact where a
+device has fewer real rows than the others, or none. `fit(devices="pmap")` runs the same program
+per device, compiled with its loop by `jax.shard_map`.
 """
 
 from __future__ import annotations
@@ -30,19 +31,19 @@ __all__ = ["pmap_step"]
 def pmap_step(
     recipe: Recipe | MakeRecipe, *, accumulate: int = 1, fold_device_index: bool = True
 ) -> Callable[[TrainState, Any], tuple[TrainState, dict[str, Sums]]]:
-    """A training step over all devices by `pmap`, for a loop of one's own.
+    """Make a training step over all devices by `jax.pmap`, for a loop of your own.
 
     Args:
       recipe: a recipe, or `make_recipe` for `state.knobs`.
-      accumulate: parts in which each device takes its rows; it divides the batch.
+      accumulate: the number of micro-batches; it divides the batch.
       fold_device_index: whether draws have the index of the device in their address. Without
-        it every device draws the same.
+        it every device makes the same draws.
 
     Returns:
-      `(state, batch) -> (state, metrics)`. The state is a plain one, without an axis of
-      devices, such as `init_state` makes. The batch is a plain one too, a dict of (n, …) for
-      any n: it is filled up with rows of weight 0 and split. Metrics are (sum, count) pairs
-      of the whole batch. A bare scalar that an objective measures is averaged over devices.
+      `(state, batch) -> (state, metrics)`. The state has no axis of devices; `init_state`
+      makes it. The batch has none either: it is a dict of arrays (n, …) for any n, which is
+      padded with rows of weight 0 and split. Metrics are (sum, count) pairs of the whole batch.
+      A bare scalar that an objective measures is averaged over the devices.
 
     Raises:
       ValueError: a batch that is no dict and does not divide by the devices.
@@ -80,7 +81,7 @@ def pmap_step(
 
 
 def _shares(placement: Placement, accumulate: int, batch: Any) -> Any:
-    """A batch with an axis of devices before its rows, as many for each."""
+    """Split a batch into equal shares, with an axis of devices before the rows."""
     rows = size(batch)
     if rows % accumulate:
         raise ValueError(f"accumulate must divide the {rows} rows of a batch, got {accumulate}")

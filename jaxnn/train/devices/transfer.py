@@ -1,4 +1,4 @@
-"""From the device to the host, and out of the way of donation."""
+"""Fetch arrays to the host, and copy them on the device before they are donated."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ __all__ = ["copy", "fetch"]
 
 
 def fetch(tree: Any) -> Any:
-    """Device arrays as NumPy arrays: the one way from the device to the host.
+    """Fetch device arrays as NumPy arrays; the loop has no other way from device to host.
 
-    Where several processes have a part of an array each, all of them must call this.
+    Where an array is spread over several processes, all of them must call this.
     """
     return jax.device_get(jax.tree.map(_whole, tree))
 
@@ -29,5 +29,5 @@ def _whole(leaf: Any) -> Any:
 
 @jax.jit
 def copy(tree: Any) -> Any:
-    """A copy on the device, which stays valid when the original is donated."""
+    """Copy a tree on the device, so that the copy stays valid when the original is donated."""
     return jax.tree.map(jnp.copy, tree)

@@ -48,11 +48,7 @@ def train_chunk(
       count: () int32, the number of steps.
       live: () int32, the number of live cohorts of a population; None for a single run.
     """
-
-    def run(state: TrainState, tally: Tally) -> tuple[TrainState, Tally]:
-        return _chunk(program, state, tally, data, order, start, count)
-
-    return _everywhere(program, run, state, tally, count, live)
+    return _run(program, _chunk, state, tally, (data, order, start, count), count, live)
 
 
 @partial(jax.jit, static_argnums=0, donate_argnums=(1, 2))
@@ -72,39 +68,31 @@ def train_rows(
       rows: (rows,) int32.
       index: () int32, the number of the step in its epoch.
     """
-
-    def run(state: TrainState, tally: Tally) -> tuple[TrainState, Tally]:
-        batch = program.take_rows(data, rows)
-        _, state, tally = jax.lax.cond(
-            _going(index + 1, (index, state, tally)),
-            lambda carry: _take_step(program, batch, carry),
-            lambda carry: carry,
-            (index, state, tally),
-        )
-        return state, tally
-
-    return _everywhere(program, run, state, tally, jnp.int32(1), live)
+    return _run(program, _single, state, tally, (data, rows, index), jnp.int32(1), live)
 
 
-def _everywhere(
+def _run(
     program: Program,
-    run: Callable[[TrainState, Tally], tuple[TrainState, Tally]],
+    steps: Callable[..., tuple[TrainState, Tally]],
     state: TrainState,
     tally: Tally,
+    inputs: tuple[Any, ...],
     count: jax.Array,
     live: jax.Array | None,
 ) -> tuple[TrainState, Tally]:
-    """Run the steps once per device, once per live cohort, or just once."""
+    """Take the steps as one program, as one per device, or for each live cohort in turn."""
+    run = partial(steps, program)
     if program.per_device:
-        assert program.placement is not None  # which says so
-        return program.placement.on_each_device(run)(state, tally)
+        assert program.placement is not None  # it says that steps run per device
+        return program.placement.on_each_device(run)(state, tally, *inputs)
     if live is None:
-        return run(state, tally)
+        return run(state, tally, *inputs)
 
     def cohort(state: TrainState, tally: Tally) -> tuple[TrainState, Tally]:
-        # One select a chunk freezes who had stopped before it; the step does it for the others.
+        # One select a chunk freezes members that had stopped before it. Those that stop within
+        # it are frozen by the select with which a step skips what is not finite.
         stopped = state.control.stop
-        new_state, new_tally = run(state, tally)
+        new_state, new_tally = run(state, tally, *inputs)
         kept = select_members(stopped, _own(state), _own(new_state))
         return new_state.replace(**kept), select_members(stopped, tally, new_tally)
 
@@ -151,6 +139,25 @@ def _chunk(
         return _steps(program, batch_of, jnp.minimum(end, (number + 1) * ahead), carry)
 
     _, state, tally = jax.lax.while_loop(partial(_going, end), window, (start, state, tally))
+    return state, tally
+
+
+def _single(
+    program: Program,
+    state: TrainState,
+    tally: Tally,
+    data: Any,
+    rows: jax.Array,
+    index: jax.Array,
+) -> tuple[TrainState, Tally]:
+    batch = program.take_rows(data, rows)
+    carry = (index, state, tally)
+    _, state, tally = jax.lax.cond(
+        _going(index + 1, carry),
+        partial(_take_step, program, batch),
+        lambda carry: carry,
+        carry,
+    )
     return state, tally
 
 

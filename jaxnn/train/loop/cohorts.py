@@ -16,7 +16,19 @@ import jax.numpy as jnp
 
 from jaxnn.train.step.state import TrainState, member_axes
 
-__all__ = ["each_cohort", "over_members", "select_members"]
+__all__ = ["cohorts_for", "each_cohort", "over_members", "select_members"]
+
+
+def cohorts_for(members: int, width: int) -> int:
+    """The number of cohorts that a population's arrays have room for, at least two.
+
+    Where the axis of cohorts has length one the compiler removes it and may lay out a matrix
+    product in another way, which changes bits. A second cohort that is never live prevents it.
+
+    >>> cohorts_for(5, width=3), cohorts_for(2, width=3), cohorts_for(9, width=3)
+    (2, 2, 3)
+    """
+    return max(2, -(-members // width))
 
 
 def over_members(function: Callable[..., Any], state: TrainState, *, shared: int) -> Any:
@@ -56,10 +68,12 @@ def each_cohort(
     def body(i: jax.Array, carry: tuple[list[Any], Any]) -> tuple[list[Any], Any]:
         leaves, results = carry
         given = results if like is None else carried
-        new, result = function(
-            _with_members(state, [leaf[i] for leaf in leaves]),
-            jax.tree.map(lambda leaf: leaf[i], given),
+        # Barriers keep the compiler from fusing a cohort's arithmetic with its place in memory,
+        # so that its bits do not depend on how many cohorts there are.
+        one = jax.lax.optimization_barrier(
+            ([leaf[i] for leaf in leaves], jax.tree.map(lambda leaf: leaf[i], given))
         )
+        new, result = jax.lax.optimization_barrier(function(_with_members(state, one[0]), one[1]))
         leaves = [
             leaf.at[i].set(of_cohort) for leaf, of_cohort in zip(leaves, _members(new), strict=True)
         ]

@@ -1,4 +1,4 @@
-"""What was fetched of an epoch, as records."""
+"""What was fetched of an epoch or a chunk, as records."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxnn.train.record.history import ChunkRecord, EpochRecord
+from jaxnn.train.record.records import ChunkRecord, EpochRecord
 
 __all__ = ["Piece", "chunk_record", "epoch_record"]
 
@@ -26,32 +26,31 @@ def epoch_record(
     pieces: list[Piece],
     stopped: np.ndarray,
     timing: dict[str, float],
-    members: int | None,
+    members: np.ndarray | None,
 ) -> EpochRecord:
     """The record of an epoch.
 
     Args:
       epoch: its number, from 1.
-      step: steps done at its end.
+      step: steps done before it.
       values: scalars and arrays by name; of a population with (cohorts, width) before.
       pieces: the series of its steps.
-      stopped: whether the run, or which member, ended here.
+      stopped: whether the run, or which member, has ended.
       timing: seconds and rates, of all members together.
-      members: of a population, how many; None for a single run.
+      members: of a population, the ids of its members, (members,) int64; None for a single run.
+        They fill the first slots of the cohorts in order, and the slots behind them are padding.
     """
     if members is not None:
-        raise ValueError("records of populations are made by member_records")
-    steps = {
-        name: np.concatenate([piece.series[name][: piece.done] for piece in pieces]).astype(float)
-        for name in pieces[0].series
-    }
+        return _of_members(epoch, step, values, pieces, stopped, timing, members)
+    done, steps = _joined(pieces)
     scalars = {name: float(v) for name, v in values.items() if v.ndim == 0}
     arrays = {name: v.astype(float) for name, v in values.items() if v.ndim}
-    if "skipped" in steps:
-        _leave_out_skipped(steps, scalars)
+    for name, nothing in _unmeasured(steps, done).items():
+        if nothing and name in scalars:
+            scalars[name] = math.nan
     return EpochRecord(
         epoch=epoch,
-        step=step,
+        step=step + int(done),
         values={**scalars, **timing},
         steps=steps,
         stopped=bool(stopped),
@@ -59,24 +58,92 @@ def epoch_record(
     )
 
 
-def chunk_record(epoch: int, start: int, measured: tuple[Any, dict[str, Any]]) -> ChunkRecord:
-    """The record of a chunk.
+def _of_members(
+    epoch: int,
+    step: int,
+    values: dict[str, np.ndarray],
+    pieces: list[Piece],
+    stopped: np.ndarray,
+    timing: dict[str, float],
+    members: np.ndarray,
+) -> EpochRecord:
+    count = len(members)
+    done, steps = _joined([_of_slots(piece, count) for piece in pieces])
+    own = {name: _rows(value, count).astype(float) for name, value in values.items()}
+    absent = done == 0  # nothing of them was measured: they had stopped before
+    for value in own.values():
+        value[absent] = math.nan
+    for name, nothing in _unmeasured(steps, done).items():
+        if name in own and own[name].ndim == 1:
+            own[name][nothing] = math.nan
+    shared = {name: np.full(count, value) for name, value in timing.items()}
+    return EpochRecord(
+        epoch=epoch,
+        step=step + int(done.max()),
+        values={**{name: v for name, v in own.items() if v.ndim == 1}, **shared},
+        steps=steps,
+        stopped=_rows(stopped, count).astype(bool),
+        arrays={name: v for name, v in own.items() if v.ndim > 1},
+        members=members,
+        done=done.astype(np.int64),
+    )
+
+
+def chunk_record(
+    epoch: int, before: int, first: int, measured: Piece, members: np.ndarray | None
+) -> ChunkRecord | None:
+    """The record of a chunk; None where no step of it was run, as all had stopped.
 
     Args:
       epoch: the number of its epoch, from 1.
-      start: the number of its first step in the series.
-      measured: steps of the series that were run, and the series.
+      before: steps of the epoch that were launched before it.
+      first: the number of its first step in the series.
+      measured: the series, with the steps of the chunk at their end.
+      members: as in `epoch_record`.
     """
-    done, series = measured
-    steps = {name: values[start : int(done)].astype(float) for name, values in series.items()}
-    return ChunkRecord(epoch=epoch, start=start, steps=steps)
+    if members is not None:
+        measured = _of_slots(measured, len(members))
+    series = {name: values[..., first:] for name, values in measured.series.items()}
+    done, steps = _joined([Piece(np.maximum(measured.done - first, 0), series)])
+    if not np.any(done):
+        return None
+    return ChunkRecord(epoch, before, steps, members, None if members is None else done)
 
 
-def _leave_out_skipped(steps: dict[str, np.ndarray], values: dict[str, float]) -> None:
-    """Write NaN where nothing was measured, in place of the 0 that the device has there."""
-    skipped = steps["skipped"] > 0
-    for name, series in steps.items():
-        if name != "skipped":
-            series[skipped] = math.nan
-            if skipped.all():
-                values[f"train/{name}"] = math.nan
+def _joined(pieces: list[Piece]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Steps done, and their series: (steps,), or (members, steps) with NaN behind the done ones."""
+    done = np.asarray(np.sum([piece.done for piece in pieces], axis=0, dtype=np.int64))
+    steps = {
+        # A member that still trains has done as many steps as any, so the others are behind.
+        name: np.concatenate(
+            [piece.series[name][..., : int(np.max(piece.done))] for piece in pieces], axis=-1
+        ).astype(float)
+        for name in pieces[0].series
+    }
+    for series in steps.values():
+        series[np.arange(series.shape[-1]) >= done[..., None]] = math.nan
+    if "skipped" in steps:  # NaN where nothing was measured, in place of the 0 on the device
+        skipped = steps["skipped"] > 0
+        for name, series in steps.items():
+            if name != "skipped":
+                series[skipped] = math.nan
+    return done, steps
+
+
+def _unmeasured(steps: dict[str, np.ndarray], done: np.ndarray) -> dict[str, np.ndarray]:
+    """For each value of the epoch that skipping concerns, whether all of its steps were skipped."""
+    if "skipped" not in steps:
+        return {}
+    nothing = np.nansum(steps["skipped"] > 0, axis=-1) == done
+    return {f"train/{name}": nothing for name in steps if name != "skipped"}
+
+
+def _of_slots(piece: Piece, members: int) -> Piece:
+    """A piece with one axis of members, without padding."""
+    series = {name: _rows(values, members) for name, values in piece.series.items()}
+    return Piece(_rows(piece.done, members), series)
+
+
+def _rows(array: np.ndarray, members: int) -> np.ndarray:
+    """(cohorts, width, …) as (members, …)."""
+    return array.reshape(-1, *array.shape[2:])[:members]

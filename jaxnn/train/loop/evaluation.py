@@ -1,4 +1,4 @@
-"""A data set's metrics: sums over batches in their order, divided once."""
+"""Evaluate a data set: sums over batches in their order, divided once."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from jaxnn.train.step.step import eval_step
 
 __all__ = ["added", "evaluate", "metric_sums", "results"]
 
-# Jitted within what is jitted, so that it is traced once for all that evaluates.
+# Jitted inside jitted functions: one trace serves all that evaluate.
 _eval_step = partial(jax.jit, static_argnums=0, inline=True)(eval_step)
 
 
 def added(a: dict[str, Sums], b: dict[str, Sums]) -> dict[str, Sums]:
-    """The sums of two parts of a data set, together."""
+    """Add the sums of two parts of a data set."""
     return {name: add(a[name], b[name]) for name in a}
 
 
 def results(sums: dict[str, Sums]) -> dict[str, jax.Array]:
-    """What sums come to."""
+    """Each metric's value."""
     return {name: result(of_metric) for name, of_metric in sums.items()}
 
 
@@ -39,7 +39,7 @@ def metric_sums(
     data: Any,
     first: Any = 0,
 ) -> dict[str, Sums]:
-    """The sums of a data set's metrics, its batches counted from `first`."""
+    """Sum a data set's metrics over its batches, which are numbered from `first`."""
     order = in_order(size(data), batch_size)
 
     def metrics_of(index: jax.Array) -> dict[str, Sums]:
@@ -49,7 +49,7 @@ def metric_sums(
             batch = placement.split(batch)
         return _eval_step(make_recipe, state, batch, first + index)
 
-    # The first batch stands before the loop, so that the sums have a type to start from.
+    # The first batch is computed before the loop, which gives the sums their types.
     return jax.lax.fori_loop(
         1,
         steps_in(size(data), batch_size),
@@ -66,6 +66,6 @@ def evaluate(
     state: TrainState,
     data: Any,
 ) -> dict[str, jax.Array]:
-    """The metrics of a data set, each divided once."""
+    """Compute the metrics of a data set."""
     values = results(metric_sums(make_recipe, batch_size, placement, state, data))
     return values if placement is None else placement.everywhere(values)

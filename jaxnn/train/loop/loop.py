@@ -22,7 +22,7 @@ from jaxnn.train.loop.epoch_end import Measured, end_epoch, evaluate_more
 from jaxnn.train.loop.program import Program
 from jaxnn.train.loop.source import OnDevice, Source
 from jaxnn.train.loop.tally import Tally, next_series, start_tally
-from jaxnn.train.record.history import ChunkRecord, EpochRecord
+from jaxnn.train.record.records import ChunkRecord, EpochRecord
 from jaxnn.train.step.skipping import nonfinite_message
 from jaxnn.train.step.state import Skips, TrainState
 
@@ -78,11 +78,12 @@ class Loop:
         self._step, self._steps_per_call = step, steps_per_call
         self._on_chunk, self._unseen = on_chunk, None
         self._members = members
+        self._ids = None if members is None else np.arange(members)
         self._since = time.perf_counter()
 
     def launch(self) -> Pending:
         """Start the next epoch on the device, and do not wait for it."""
-        tally, pieces = None, []
+        tally, pieces, launched = None, [], 0
         for chunk in self._train.chunks(self._key, self.epoch, self._steps_per_call):
             if tally is None:
                 tally = start_tally(self.program, self.state, chunk.data, chunk.capacity)
@@ -90,7 +91,8 @@ class Loop:
                 pieces.append(_piece(tally))
                 tally = next_series(tally)
             tally = self._run(tally, chunk)
-            self._show(tally, chunk)
+            self._show(tally, chunk, launched)
+            launched += chunk.steps
             if len(pieces) > AHEAD:  # or the data of a whole epoch would pile up on the device
                 jax.block_until_ready(pieces[-1 - AHEAD].done)
         assert tally is not None  # a source has at least one chunk
@@ -106,24 +108,27 @@ class Loop:
         self._note_failure(measured.stopped, measured.skips)
         now = time.perf_counter()
         seconds, self._since = now - self._since, now
-        self._step += sum(int(np.max(piece.done)) for piece in pieces)
         timing = {"seconds": seconds, "examples_per_second": self._train.examples / seconds}
-        return epoch_record(
+        record = epoch_record(
             pending.epoch,
             self._step,
             measured.values,
             pieces,
             measured.stopped,
             timing,
-            self._members,
+            self._ids,
         )
+        self._step = record.step
+        return record
 
     def show_last_chunk(self) -> None:
         """Tell `on_chunk` of the chunk that was launched last."""
         if self._unseen is not None:
             unseen, self._unseen = self._unseen, None
             assert self._on_chunk is not None  # or nothing is kept
-            self._on_chunk(chunk_record(*unseen[:2], fetch(unseen[2])))
+            epoch, before, first, piece = unseen
+            if record := chunk_record(epoch, before, first, fetch(piece), self._ids):
+                self._on_chunk(record)
 
     def has_ended(self) -> bool:
         """Whether the state that the loop starts from is that of a run that has ended."""
@@ -160,12 +165,19 @@ class Loop:
             jax.block_until_ready(sums)
         return None, sums
 
-    def _show(self, tally: Tally, chunk: DataChunk) -> None:
+    def _show(self, tally: Tally, chunk: DataChunk, launched: int) -> None:
+        """Tell `on_chunk` of the chunk before, and keep this one for later.
+
+        Args:
+          tally: behind the chunk.
+          chunk: that was launched.
+          launched: steps of the epoch that were launched before it.
+        """
         if self._on_chunk is None:
             return
         self.show_last_chunk()
         # The next chunk donates the tally, so what is shown later is a copy.
-        self._unseen = (self.epoch + 1, chunk.start, copy((tally.done, tally.series)))
+        self._unseen = (self.epoch + 1, launched, chunk.start, _piece(tally))
 
     def _note_failure(self, stopped: np.ndarray, skips: Skips) -> None:
         if stopped.ndim == 0 and stopped and skips.in_a_row:

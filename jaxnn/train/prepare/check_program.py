@@ -8,14 +8,13 @@ from typing import Any
 import jax
 
 from jaxnn.arguments import check_positive_int
-from jaxnn.nn.adapters.functional import takes_weight
+from jaxnn.nn.adapters.forms import takes_weight
 from jaxnn.recipe import MakeRecipe, Recipe, build
 from jaxnn.train.devices.placement import Placement
 from jaxnn.train.loop.program import Program
 from jaxnn.train.prepare.setup import Setup
 from jaxnn.train.step.own_state import is_train_state
 from jaxnn.train.step.state import TrainState
-from jaxnn.train.step.trace import Probe
 
 __all__ = ["check_parts", "check_ragged_end", "check_step", "padding_spoils_statistics"]
 
@@ -40,9 +39,6 @@ def check_parts(setup: Setup) -> None:
             "state must be a TrainState where a recipe is given (recipe=None goes with a state "
             f"of one's own and its step=), got {state!r}"
         )
-    for probe in setup.probes:
-        if not isinstance(probe, Probe):
-            raise TypeError(f"probes must have init, update and summarize, got {probe!r}")
 
 
 def check_step(setup: Setup, batch_size: int, placement: Placement | None) -> None:
@@ -77,15 +73,15 @@ def padding_spoils_statistics(make_recipe: MakeRecipe | None, state: TrainState)
 
 
 def check_ragged_end(program: Program, state: Any, examples: int | None) -> None:
-    """Refuse sizes by which a single row would meet batch normalization.
+    """Refuse sizes that would give batch normalization a batch of one row.
 
     Args:
-      program: the run's, its batch sizes checked.
-      state: that it starts from.
-      examples: for training; None where nobody has counted them.
+      program: of the run, its batch sizes checked.
+      state: the state that the run starts from.
+      examples: the number of training examples; None where it is not known.
 
     Raises:
-      ValueError: naming the batch size and what would do.
+      ValueError: naming the batch size and the number of examples.
     """
     normalized = isinstance(state.model_state, Mapping) and "batch_stats" in state.model_state
     rows = program.batch_size // program.accumulate
@@ -100,6 +96,6 @@ def check_ragged_end(program: Program, state: Any, examples: int | None) -> None
         raise ValueError(
             "batch normalization needs at least two rows in training, and of "
             f"{examples} examples batch_size={program.batch_size}"
-            + (f" in {program.accumulate} parts" if program.accumulate > 1 else "")
+            + (f" in {program.accumulate} micro-batches" if program.accumulate > 1 else "")
             + " leaves a single one; choose another batch_size"
         )

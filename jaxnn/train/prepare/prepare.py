@@ -38,6 +38,7 @@ from jaxnn.train.prepare.start import checked_knobs, start_state
 from jaxnn.train.prepare.trace import trace_program
 from jaxnn.train.step.own_state import wrap
 from jaxnn.train.step.state import TrainState
+from jaxnn.train.step.static_probe import as_static
 
 __all__ = ["Prepared", "prepare"]
 
@@ -73,6 +74,7 @@ def prepare(setup: Setup) -> Prepared:
         train, val, setup.batch_size, setup.eval_batch_size, train_stream, val_stream
     )
     check_parts(setup)
+    probes = tuple(map(as_static, setup.probes))
     placement = place_on(setup.devices, setup.rules, setup.zero1)
     check_step(setup, batch_size, placement)
     make_recipe = None if setup.recipe is None else as_maker(setup.recipe)
@@ -94,7 +96,7 @@ def prepare(setup: Setup) -> Prepared:
     program = Program(
         make_recipe,
         step,
-        setup.probes,
+        probes,
         batch_size,
         setup.accumulate,
         eval_rows,

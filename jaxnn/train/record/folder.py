@@ -11,7 +11,10 @@ from typing import Any
 from jaxnn.describe import differences
 from jaxnn.train.devices.distributed import is_first
 from jaxnn.train.record import checkpoint
-from jaxnn.train.record.history import EpochRecord, History
+from jaxnn.train.record.history import LINES, History
+from jaxnn.train.record.lines import replace_file
+from jaxnn.train.record.records import EpochRecord
+from jaxnn.train.record.writer import HistoryWriter, write_history
 
 __all__ = ["RunFolder", "find_folder"]
 
@@ -32,17 +35,18 @@ _IDENTITY = (
 class RunFolder:
     """The files of one run.
 
-    `config.json` holds every setting, `history.jsonl` a line per epoch, `checkpoints/` the
-    state at the end of an epoch, from which the run resumes, and `final/` the state that the
-    run handed back. Of several processes the first writes, and all read.
+    `config.json` holds every setting, `history.jsonl` a line per epoch with its scalars,
+    `segments/` the series of its steps and its arrays, `checkpoints/` the state at the end of an
+    epoch, from which the run resumes, and `final/` the state that the run handed back. Of several
+    processes the first writes, and all read.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self._final = self.path / "final"
         self._config = self.path / "config.json"
-        self._history = self.path / "history.jsonl"
         self._checkpoints = self.path / "checkpoints"
+        self._writer: HistoryWriter | None = None  # while a run goes on
 
     def holds_a_run(self) -> bool:
         """Whether a run was started here."""
@@ -80,30 +84,42 @@ class RunFolder:
         return json.loads(self._config.read_text())
 
     def history(self, *, until: int | None = None) -> History:
-        """The history so far."""
-        return History.read(self._history, until=until) if self._history.exists() else History()
+        """The history so far, or up to an epoch; 0 looks at nothing."""
+        if until == 0 or not (self.path / LINES).exists():
+            return History()
+        return History.read(self.path, until=until)
 
     def begin(self, config: dict[str, Any], history: History) -> None:
-        """Write the settings, and the history as far as the run will keep it."""
+        """Write the settings, and keep the history as far as the run goes on from it.
+
+        Args:
+          config: the settings.
+          history: that grows with the run; its epochs so far are those of this folder.
+        """
         if not is_first():
             return
-        self.path.mkdir(parents=True, exist_ok=True)
-        if self._final.exists():  # of a shorter run, and not what this one will hand back
-            shutil.rmtree(self._final)
-        history.write(self._history)
-        partial = self._config.with_suffix(".tmp")
-        partial.write_text(json.dumps(config, indent=2) + "\n")
-        partial.replace(self._config)
+        self._writer = HistoryWriter(self.path, history)
+        self._write_config(config)
+
+    def write(self, config: dict[str, Any], history: History) -> None:
+        """Write the settings and the whole history of a run to a new folder."""
+        if is_first():
+            write_history(self.path, history.epochs)
+            self._write_config(config)
 
     def append(self, record: EpochRecord) -> None:
-        """Add an epoch to the history, at once."""
-        if not is_first():
-            return
-        with self._history.open("a") as file:
-            file.write(record.to_json() + "\n")
+        """Write the line of an epoch that the history has as its last."""
+        if self._writer is not None:
+            self._writer.append(record)
+
+    def flush(self) -> None:
+        """Write the series of the epochs since this was done last."""
+        if self._writer is not None:
+            self._writer.flush()
 
     def save_checkpoint(self, state: Any, epoch: int) -> None:
-        """Keep the state at the end of an epoch; older ones go when it is whole."""
+        """Keep the state at the end of the last epoch; older ones go when it is whole."""
+        self.flush()  # so that no segment has epochs on both sides of a checkpoint
         checkpoint.save(self._checkpoints / f"{epoch:06d}", state, {"epoch": epoch})
         for older in self._epochs():
             if older != epoch and is_first():
@@ -135,6 +151,11 @@ class RunFolder:
             )
         state, about = checkpoint.restore(self._final, like)
         return state, about["epoch"]
+
+    def _write_config(self, config: dict[str, Any]) -> None:
+        if self._final.exists():  # of a shorter run, and not what this one will hand back
+            shutil.rmtree(self._final)
+        replace_file(self._config, json.dumps(config, indent=2) + "\n")
 
     def _epochs(self) -> list[int]:
         # Orbax writes under a longer name and renames, so digits alone mean that it is whole.

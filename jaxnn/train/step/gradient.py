@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from jaxnn.keys import Keys
-from jaxnn.metrics import Pair, Sums, as_pair, as_pairs, ratio, total
+from jaxnn.metrics.sums import Pair, Sums, as_pair, as_pairs, ratio, total
 from jaxnn.nn.axis import axis_name, device_index
+from jaxnn.nn.taps import Listener, listening
 from jaxnn.recipe import Recipe
 from jaxnn.train.step.objective import bind, objective_of
 from jaxnn.train.step.state import TrainState
+from jaxnn.train.step.taps import Found, Reduce, Sink, make_sinks, measuring, of_each_probe
 
-__all__ = ["gradient"]
+__all__ = ["Gradient", "gradient"]
+
+
+class Gradient(NamedTuple):
+    """What `gradient` returns."""
+
+    grads: Any  # of the mean loss and the penalty, like the parameters
+    loss: jax.Array  # () the mean loss
+    model_state: Any
+    metrics: dict[str, Sums]
+    taps: tuple[dict[str, Any], ...]  # for each of `reduces` its sums, by "site/path"
 
 
 def gradient(
@@ -25,7 +38,8 @@ def gradient(
     batch: Any,
     accumulate: int,
     place_micro_batches: Callable[[Any], Any] | None = None,
-) -> tuple[Any, jax.Array, Any, dict[str, Sums]]:
+    reduces: Sequence[Reduce | None] = (),
+) -> Gradient:
     r"""The gradient of the mean loss and the penalty.
 
     $$g = \nabla_\theta \Big[ \frac{\sum_i w_i \ell_i(\theta)}{\sum_i w_i} + R(\theta) \Big]$$
@@ -41,22 +55,23 @@ def gradient(
         address, and running statistics see one micro-batch at a time.
       place_micro_batches: says where the micro-batches (accumulate, rows, …) lie on several
         devices; None leaves them as they are.
+      reduces: for each probe `tap -> sums`, or None where it needs no taps.
 
     Returns:
-      `(grads, mean loss, model state, metrics)`.
+      The gradient, the mean loss, the next model state, metrics, and what was summed at taps.
     """
     axis = axis_name()
     whole = accumulate == 1 and axis is None
     if accumulate == 1:
-        grads, pair, model_state, metrics = _of_micro_batch(
-            recipe, state, params, state.model_state, batch, mean=whole
+        grads, pair, model_state, metrics, taps = _of_micro_batch(
+            recipe, state, params, state.model_state, batch, mean=whole, reduces=reduces
         )
     else:
-        grads, pair, model_state, metrics = _of_micro_batches(
-            recipe, state, params, batch, accumulate, place_micro_batches
+        grads, pair, model_state, metrics, taps = _of_micro_batches(
+            recipe, state, params, batch, accumulate, place_micro_batches, reduces
         )
     if axis is not None:
-        grads, pair = jax.lax.psum((grads, pair), axis)
+        grads, pair, taps = jax.lax.psum((grads, pair, taps), axis)
         model_state, metrics = _over_devices(axis, model_state, metrics)
     if not whole:
         count = jnp.where(pair[1] > 0, pair[1], 1)
@@ -66,7 +81,12 @@ def gradient(
         penalty, of_penalty = jax.value_and_grad(recipe.regularizer)(params)
         grads = jax.tree.map(jnp.add, grads, of_penalty)
         metrics["penalty"] = (penalty.astype(float), jnp.ones((), float))
-    return grads, ratio(pair), model_state, metrics
+    of_probes = of_each_probe(taps, len(reduces))
+    return Gradient(grads, ratio(pair), model_state, metrics, of_probes)
+
+
+_Part = tuple[Any, Pair, Any, dict[str, Sums], dict[str, Sink]]
+"""Gradient, (sum, count) of the loss, model state, metrics and taps of a (micro-)batch."""
 
 
 def _over_devices(axis: str, model_state: Any, metrics: dict[str, Sums]) -> tuple[Any, Any]:
@@ -88,19 +108,47 @@ def _of_micro_batch(
     number: Any = None,
     *,
     mean: bool = False,
-) -> tuple[Any, Pair, Any, dict[str, Sums]]:
+    reduces: Sequence[Reduce | None] = (),
+) -> _Part:
     """The gradient of the sum over one micro-batch, or of the mean."""
     keys = Keys(state.key, state.clock, number, device_index())
     weight = batch.get("weight") if isinstance(batch, Mapping) else None
     objective, apply = objective_of(recipe), bind(recipe, train=True, weight=weight)
 
-    def loss(params: Any) -> tuple[jax.Array, Any]:
-        pair, new_state, metrics = objective(apply, params, model_state, batch, keys)
+    def run(listener: Listener | None, params: Any) -> tuple[Pair, Any, Mapping[str, Any]]:
+        with listening(listener):
+            return objective(apply, params, model_state, batch, keys)
+
+    found, scale = Found(), 1.0
+    if any(reduce is not None for reduce in reduces):
+        found, scale = _found_taps(run, params, mean=mean)
+
+    def loss(params: Any, sinks: dict[str, Sink]) -> tuple[jax.Array, Any]:
+        listener = measuring(found, reduces, sinks, weight, scale) if sinks else None
+        pair, new_state, metrics = run(listener, params)
         value = ratio(pair) if mean else pair[0]
         return value, (new_state, as_pair("loss", pair), as_pairs(metrics))
 
-    grads, (model_state, pair, metrics) = jax.grad(loss, has_aux=True)(params)
-    return grads, pair, model_state, metrics
+    (grads, taps), (model_state, pair, metrics) = jax.grad(loss, argnums=(0, 1), has_aux=True)(
+        params, make_sinks(found, reduces)
+    )
+    return grads, pair, model_state, metrics, taps
+
+
+def _found_taps(
+    run: Callable[[Listener | None, Any], tuple[Pair, Any, Any]], params: Any, *, mean: bool
+) -> tuple[Found, jax.Array | float]:
+    """The taps of the model, and the factor from the loss that is differentiated to the sum.
+
+    The taps are found by a trace. Of the mean loss the trace also gives the count by which the
+    sum is divided; what else it computes is dead code, which the compiler removes.
+    """
+    found = Found()
+    if not mean:
+        jax.eval_shape(partial(run, found), params)
+        return found, 1.0
+    count = run(found, params)[0][1]
+    return found, jnp.where(count > 0, count, 1)
 
 
 def _of_micro_batches(
@@ -110,7 +158,8 @@ def _of_micro_batches(
     batch: Any,
     accumulate: int,
     place: Callable[[Any], Any] | None,
-) -> tuple[Any, Pair, Any, dict[str, Sums]]:
+    reduces: Sequence[Reduce | None],
+) -> _Part:
     def split(leaf: jax.Array) -> jax.Array:
         if leaf.shape[0] % accumulate:
             raise ValueError(
@@ -125,13 +174,14 @@ def _of_micro_batches(
     def add(carry: tuple[Any, Any], numbered: tuple[jax.Array, Any]) -> tuple[Any, Any]:
         sums, model_state = carry
         number, micro_batch = numbered
-        grads, pair, model_state, metrics = _of_micro_batch(
-            recipe, state, params, model_state, micro_batch, number
+        grads, pair, model_state, metrics, taps = _of_micro_batch(
+            recipe, state, params, model_state, micro_batch, number, reduces=reduces
         )
-        return (jax.tree.map(jnp.add, sums, grads), model_state), (pair, metrics)
+        return (jax.tree.map(jnp.add, sums, grads), model_state), (pair, metrics, taps)
 
     start = (jax.tree.map(jnp.zeros_like, params), state.model_state)
-    (sums, model_state), (pairs, stacked) = jax.lax.scan(
+    (sums, model_state), (pairs, stacked, taps) = jax.lax.scan(
         add, start, (jnp.arange(accumulate), micro_batches)
     )
-    return sums, total(pairs), model_state, {name: total(of) for name, of in stacked.items()}
+    metrics = {name: total(of) for name, of in stacked.items()}
+    return sums, total(pairs), model_state, metrics, jax.tree.map(lambda leaf: leaf.sum(0), taps)

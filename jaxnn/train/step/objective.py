@@ -10,15 +10,15 @@ import jax
 import jax.numpy as jnp
 
 from jaxnn.keys import Keys, stream
-from jaxnn.losses import (
-    Loss,
+from jaxnn.losses.checks import Loss, unwrap
+from jaxnn.losses.classification import (
     negative_log_likelihood,
     sigmoid_cross_entropy,
     softmax_cross_entropy,
-    unwrap,
 )
-from jaxnn.metrics import Metric, Pair, Sums, accuracy, binary_accuracy, weighted
-from jaxnn.nn.adapters.functional import as_functional
+from jaxnn.metrics.classification import accuracy, binary_accuracy
+from jaxnn.metrics.sums import Metric, Pair, Sums, weighted
+from jaxnn.nn.adapters.forms import as_functional
 from jaxnn.nn.adapters.precision import computed_in
 from jaxnn.nn.adapters.remat import rematerialized
 from jaxnn.recipe import Apply, Objective, Recipe

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxnn.keys import Keys, stream
-from jaxnn.metrics import Sums, as_pairs
+from jaxnn.metrics.sums import Sums, as_pairs
 from jaxnn.nn.axis import device_index
 from jaxnn.optim import lookahead_params, takes_rate_scale
 from jaxnn.recipe import MakeRecipe, Recipe, build
@@ -22,7 +22,7 @@ from jaxnn.train.step.gradient import gradient
 from jaxnn.train.step.objective import bind, objective_of
 from jaxnn.train.step.skipping import skip_nonfinite
 from jaxnn.train.step.state import TrainState
-from jaxnn.train.step.trace import Probe, StepTrace
+from jaxnn.train.step.trace import Probe, StepTrace, reduce_of, shown_to
 
 __all__ = ["eval_step", "predict_step", "traced_step", "train_step"]
 
@@ -71,15 +71,21 @@ def traced_step(
     probes: Sequence[Probe] = (),
     place_micro_batches: Callable[[Any], Any] | None = None,
 ) -> tuple[TrainState, dict[str, Sums], tuple[StepTrace, ...]]:
-    """`train_step`, with what it shows to each of the probes."""
+    """`train_step`, with what each of the probes asked to see."""
     built = build(recipe, state.knobs, state.clock)
     if built.augmentation is not None:
         keys = Keys(state.key, state.clock, device=device_index())
         batch = built.augmentation(keys("augmentation"), batch)
     # Where an optimizer looks ahead, the point; else the parameters themselves.
     point = lookahead_params(state.params, state.opt_state, rate_scale=state.control.scale)
-    grads, loss, model_state, metrics = gradient(
-        built, state, point, batch, accumulate, place_micro_batches
+    grads, loss, model_state, metrics, taps = gradient(
+        built,
+        state,
+        point,
+        batch,
+        accumulate,
+        place_micro_batches,
+        tuple(reduce_of(probe) for probe in probes),
     )
     updates, opt_state = _updates(built, state, grads, loss)
     params = optax.apply_updates(state.params, updates)
@@ -88,7 +94,7 @@ def traced_step(
         new = {"params": params, "model_state": model_state}
         averaged = built.average.update(averaged, new, state.control.updates)
     control = state.control.replace(updates=state.control.updates + 1)
-    trace = StepTrace(params=state.params, grads=grads, updates=updates, loss=loss)
+    whole = StepTrace(params=state.params, grads=grads, updates=updates, loss=loss)
     stepped = state.replace(
         clock=state.clock + 1,
         params=params,
@@ -99,7 +105,10 @@ def traced_step(
     )
     if built.skip_nonfinite is not None:
         stepped, metrics = skip_nonfinite(built.skip_nonfinite, state, stepped, grads, metrics)
-    return stepped, metrics, (trace,) * len(probes)
+    traces = tuple(
+        shown_to(probe, whole._replace(taps=sums)) for probe, sums in zip(probes, taps, strict=True)
+    )
+    return stepped, metrics, traces
 
 
 def _updates(recipe: Recipe, state: TrainState, grads: Any, loss: jax.Array) -> tuple[Any, Any]:

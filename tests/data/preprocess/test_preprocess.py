@@ -19,7 +19,7 @@ from jaxnn.data import (
     standardize,
     unstandardize,
 )
-from jaxnn.data.preprocess.table import FITS, STATES, fit_method
+from jaxnn.data.preprocess.methods import FITS, STATES, fit_method
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(loc=[0, 5, -200], scale=[1, 0.1, 30], size=(500, 3))

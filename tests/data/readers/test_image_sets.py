@@ -25,7 +25,7 @@ from data.image_files import (
 
 from jaxnn.data import image_sets, originals
 from jaxnn.data.image_sets import cifar10, fashion_mnist, mnist
-from jaxnn.data.preprocess.table import invert
+from jaxnn.data.preprocess.methods import invert
 
 ZIPPED = [f"{name}.gz" for name in IDX_FILES]
 PARTS = ("train", "val", "test")

@@ -6,80 +6,21 @@ import functools
 import inspect
 import math
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from activation_table import ELEMENTWISE, KNOBS, OF_SEVERAL
+from closeness import assert_leaves_close
 from golden import cases, look_up, peer, ratio
+from layer_formulas import sigmoid
 
 from jaxnn import nn
 from jaxnn.nn import ACTIVATIONS, activation
 from jaxnn.nn.activations.table import activation_name
 
-erf = np.vectorize(math.erf, otypes=[float])
-
-
-def sigma(x):
-    return np.exp(-np.logaddexp(0, -x))
-
-
-def softplus(x):
-    return np.logaddexp(0, x)
-
-
-def phi(x):
-    return 0.5 * np.vectorize(math.erfc, otypes=[float])(-x / np.sqrt(2))
-
-
-def gelu_tanh(x, alpha=1.0):
-    z = alpha * x
-    return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z**3)))
-
-
-def elu(x, alpha=1.0):
-    return np.where(x > 0, x, alpha * (np.exp(np.minimum(x, 0)) - 1))
-
-
-def celu(x, alpha=1.0):
-    return np.maximum(0, x) + alpha * (np.exp(np.minimum(0, x) / alpha) - 1)
-
-
-def leaky_relu(x, negative_slope=0.01):
-    return np.where(x > 0, x, negative_slope * x)
-
-
-def identity(x):
-    return x
-
-
-# Name: the formula, and points where a difference across a kink would be no slope.
-FORMULAS = {
-    "relu": (lambda x: np.maximum(0, x), (0.0,)),
-    "relu6": (lambda x: np.clip(x, 0, 6), (0.0, 6.0)),
-    "leaky_relu": (leaky_relu, (0.0,)),
-    "elu": (elu, ()),
-    "celu": (celu, ()),
-    "selu": (lambda x: 1.0507009873554804934 * elu(x, 1.6732632423543772848), (0.0,)),
-    "softplus": (softplus, ()),
-    "gelu": (lambda x: x * phi(x), ()),
-    "gelu_tanh": (gelu_tanh, ()),
-    "silu": (lambda x: x * sigma(x), ()),
-    "swish": (lambda x: x * sigma(x), ()),
-    "hard_silu": (lambda x: x * np.clip(x + 3, 0, 6) / 6, (-3.0, 3.0)),
-    "hard_swish": (lambda x: x * np.clip(x + 3, 0, 6) / 6, (-3.0, 3.0)),
-    "mish": (lambda x: x * np.tanh(softplus(x)), ()),
-    "sigmoid": (sigma, ()),
-    "hard_sigmoid": (lambda x: np.clip(x + 3, 0, 6) / 6, (-3.0, 3.0)),
-    "log_sigmoid": (lambda x: -softplus(-x), ()),
-    "tanh": (np.tanh, ()),
-    "hard_tanh": (lambda x: np.clip(x, -1, 1), (-1.0, 1.0)),
-    "soft_sign": (lambda x: x / (1 + np.abs(x)), ()),
-    "identity": (identity, ()),
-    "linear": (identity, ()),
-}
-TOGETHER = ("softmax", "log_softmax", "sparsemax")  # of several numbers at a time
-
-EVERY_ONE = pytest.mark.parametrize("name", FORMULAS)
+EVERY_ONE = pytest.mark.parametrize("name", ELEMENTWISE)
 DTYPES = ("float32", "bfloat16", "float16")
 
 # No kink among them, and the largest are near the end of float16.
@@ -94,26 +35,26 @@ def values_and_slopes(dtype):
     @jax.jit
     def all_of_them(x):
         slope = lambda f: jax.grad(lambda x: f(x).sum())(x)  # noqa: E731
-        return {name: (f(x), slope(f)) for name, f in ACTIVATIONS.items() if name in FORMULAS}
+        return {name: (f(x), slope(f)) for name, f in ACTIVATIONS.items() if name in ELEMENTWISE}
 
     return all_of_them(jnp.asarray(POINTS, dtype))
 
 
 def numpy_slope(name, x):
-    f, kinks = FORMULAS[name]
+    f, kinks = ELEMENTWISE[name]
     h = 1e-6 * np.maximum(1, np.abs(x))
     assert all((np.abs(x - kink) > h).all() for kink in kinks)
     return (f(x + h) - f(x - h)) / (2 * h)
 
 
-def test_every_activation_has_a_formula_here():
-    assert {*FORMULAS, *TOGETHER} == set(ACTIVATIONS)
+def test_every_activation_is_in_the_table():
+    assert {*ELEMENTWISE, *OF_SEVERAL} == set(ACTIVATIONS)
 
 
 @EVERY_ONE
 def test_formula_and_slope(name, x64):
     value, slope = values_and_slopes("float64")[name]
-    np.testing.assert_allclose(value, FORMULAS[name][0](POINTS), rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(value, ELEMENTWISE[name][0](POINTS), rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(slope, numpy_slope(name, POINTS), rtol=1e-8, atol=2e-9)
 
 
@@ -125,8 +66,20 @@ def test_dtype_is_kept_and_large_inputs_stay_right(name, dtype):
     x = np.asarray(jnp.asarray(POINTS, dtype), np.float64)
     # A slope such as Mish's has x(1 − tanh²) in it, and the rounding of tanh times x.
     epsilon = (32 if dtype == "float32" else 8) * float(jnp.finfo(dtype).eps)
-    for actual, expected in ((value, FORMULAS[name][0](x)), (slope, numpy_slope(name, x))):
+    for actual, expected in ((value, ELEMENTWISE[name][0](x)), (slope, numpy_slope(name, x))):
         np.testing.assert_allclose(np.asarray(actual, float), expected, epsilon, epsilon)
+
+
+class TestVariants(chex.TestCase):
+    @chex.variants(
+        with_jit=True, without_jit=True, with_device=True, without_device=True, with_pmap=True
+    )
+    def test_every_activation(self):
+        x = np.linspace(-4, 4, 24, dtype=np.float32).reshape(4, 6)
+        outputs = self.variant(lambda x: {name: f(x) for name, f in ACTIVATIONS.items()})(x)
+        formulas = {name: formula for name, (formula, _) in ELEMENTWISE.items()} | OF_SEVERAL
+        expected = {name: formula(x.astype(float)) for name, formula in formulas.items()}
+        assert_leaves_close(outputs, expected, 1e-6)
 
 
 def test_float32_far_beyond_float16():
@@ -144,24 +97,11 @@ def test_relu_and_leaky_relu_at_0():
 
 # The knobs: slopes and α.
 
-KNOBS = {
-    "leaky_relu": (nn.leaky_relu, "negative_slope", leaky_relu, [-0.5, 0.0, 0.1, 0.3, 2.0]),
-    "elu": (nn.elu, "alpha", elu, [0.0, 0.5, 1.0, 3.0]),
-    "celu": (nn.celu, "alpha", celu, [0.1, 1.0, 3.0]),
-    "gelu": (nn.gelu, "alpha", lambda x, a: x * phi(a * x), [-1.0, 0.0, 0.5, 1.0, 10.0]),
-    "gelu_tanh": (
-        functools.partial(nn.gelu, approximate=True),
-        "alpha",
-        gelu_tanh,
-        [-1.0, 0.0, 0.5, 1.0, 10.0],
-    ),
-}
-
 
 @pytest.mark.parametrize("name", KNOBS)
 def test_a_knob_is_an_axis_of_vmap(name, x64):
-    f, knob, formula, values = KNOBS[name]
-    x, values, h = np.linspace(-4, 4, 40), np.array(values), 1e-6
+    row, x, h = KNOBS[name], np.linspace(-4, 4, 40), 1e-6
+    f, knob, formula, values = row.function, row.name, row.formula, np.array(row.axis)
     run = jax.jit(jax.vmap(lambda v: jax.jvp(lambda v: f(x, **{knob: v}), (v,), (1.0,))))
     actual, derivative = run(jnp.asarray(values))
     expected = np.array([formula(x, v) for v in values])
@@ -173,7 +113,7 @@ def test_a_knob_is_an_axis_of_vmap(name, x64):
 
 @pytest.mark.parametrize("name", KNOBS)
 def test_a_knob_takes_the_dtype_of_what_it_meets(name):
-    f, knob, _, _ = KNOBS[name]
+    f, knob = KNOBS[name].function, KNOBS[name].name
     for value in (0.5, np.float64(0.5), jnp.float32(0.5)):
         run = lambda x, value=value: f(x, **{knob: value})  # noqa: E731
         assert jax.eval_shape(run, jnp.ones(2, jnp.bfloat16)).dtype == jnp.bfloat16
@@ -186,7 +126,7 @@ def test_a_slope_is_not_rounded_to_an_integer():
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 @pytest.mark.parametrize("name", KNOBS)
 def test_a_concrete_knob_that_is_no_number_is_refused(name, bad):
-    f, knob, _, _ = KNOBS[name]
+    f, knob = KNOBS[name].function, KNOBS[name].name
     with pytest.raises(ValueError, match=rf"{knob} must be in \(.*, got {bad}"):
         f(jnp.ones(2), **{knob: bad})
 
@@ -198,7 +138,7 @@ def test_a_concrete_knob_that_is_no_number_is_refused(name, bad):
 def test_softmax_along_any_axis(axis, x64):
     rng = np.random.default_rng(0)
     x, v = rng.normal(size=(2, 4, 3, 5)) * 3
-    p = np.exp(x) / np.exp(x).sum(axis, keepdims=True)
+    p = OF_SEVERAL["softmax"](x, axis)
     slope = p * (v - (p * v).sum(axis, keepdims=True))
     both = jax.jit(lambda x: (nn.softmax(x, axis=axis), nn.log_softmax(x, axis=axis)))
     values, slopes = jax.jvp(both, (jnp.asarray(x),), (jnp.asarray(v),))
@@ -220,12 +160,9 @@ def test_softmax_of_large_scores():
     np.testing.assert_array_equal(np.asarray(slope, float), [1, 0, -1])
 
 
-def test_glu(x64):
+def test_glu_along_another_axis(x64):
     x = np.random.default_rng(0).normal(size=(4, 6))
-    np.testing.assert_allclose(nn.glu(x), x[:, :3] * sigma(x[:, 3:]), rtol=1e-12)
-    np.testing.assert_allclose(nn.glu(x, axis=0), x[:2] * sigma(x[2:]), rtol=1e-12)
-    with pytest.raises(ValueError, match=r"even size along axis -1, got the shape \(4, 5\)"):
-        nn.glu(x[:, :5])
+    np.testing.assert_allclose(nn.glu(x, axis=0), x[:2] * sigmoid(x[2:]), rtol=1e-12)
 
 
 # The table.

@@ -14,7 +14,8 @@ from flax import nnx
 
 from jaxnn.keys import Keys
 from jaxnn.nn import MLP, dropout
-from jaxnn.nn.adapters.functional import Functional, as_functional, from_nnx, takes_weight
+from jaxnn.nn.adapters.forms import as_functional, from_nnx, takes_weight
+from jaxnn.nn.adapters.functional import Functional
 
 KEY = jax.random.key(0)
 KEYS = Keys(KEY, jnp.int32(3))

@@ -10,7 +10,7 @@ import pytest
 from closeness import assert_same_bits
 
 import jaxnn
-from jaxnn.nn.adapters.pretrained import load_pretrained
+from jaxnn.nn.adapters.pretrained import LoadReport, load_pretrained
 from jaxnn.tree import path_name
 
 X = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
@@ -39,6 +39,7 @@ def test_there_and_back_between_flax_layers_and_ours():
     other = theirs.init(jax.random.key(1), X)["params"]
     names = {"first": "Dense_0", "last": "Dense_1"}
     loaded, report = load_pretrained(mine, other, rename=names)
+    assert isinstance(report, LoadReport)
     assert_same_bits(ours.apply({"params": loaded}, X), theirs.apply({"params": other}, X))
     assert report.matched["Dense_0/kernel"] == "first/kernel"
     assert len(report.matched) == 4 and not (report.missing or report.unused or report.cast)

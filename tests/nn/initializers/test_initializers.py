@@ -4,98 +4,31 @@ from __future__ import annotations
 
 import functools
 import math
-from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from golden import cases, look_up
+from initializer_table import CONSTANTS, EVERY_ROW, KINDS, MODES, TABLE
 
 from jaxnn import nn
 from jaxnn.nn import variance_scaling
 
-# A normal cut off at ±2: its variance and fourth moment, by hand.
-DENSITY = math.exp(-2) / math.sqrt(2 * math.pi)
-MASS = math.erf(math.sqrt(2))
-CUT_VARIANCE = 1 - 4 * DENSITY / MASS
-CUT_KURTOSIS = (3 * CUT_VARIANCE - 16 * DENSITY / MASS) / CUT_VARIANCE**2
-
-# Of the kinds: the fourth moment over the square of the second, a bound on how that deviates
-# from draw to draw, times √n, and the largest number over the standard deviation.
-KINDS = {
-    "normal": (3, math.sqrt(24), math.inf),
-    "uniform": (9 / 5, 3, math.sqrt(3)),
-    "truncated_normal": (CUT_KURTOSIS, 4, 2 / math.sqrt(CUT_VARIANCE)),
-}
-MODES = {
-    "fan_in": lambda i, o: i,
-    "fan_out": lambda i, o: o,
-    "fan_avg": lambda i, o: (i + o) / 2,
-}
-
-
-def he(i, o):
-    return 2 / i
-
-
-def glorot(i, o):
-    return 2 / (i + o)
-
-
-def lecun(i, o):
-    return 1 / i
-
-
-def small(i, o):
-    return 0.01**2
-
-
-# Name: how to make it, the variance from (fan-in, fan-out), and the kind of distribution.
-FORMULAS = {
-    "he_normal": (nn.he_normal, he, "normal"),
-    "he_uniform": (nn.he_uniform, he, "uniform"),
-    "he, cut off": (partial(nn.he_normal, truncated=True), he, "truncated_normal"),
-    "glorot_normal": (nn.glorot_normal, glorot, "normal"),
-    "glorot_uniform": (nn.glorot_uniform, glorot, "uniform"),
-    "glorot, cut off": (partial(nn.glorot_normal, truncated=True), glorot, "truncated_normal"),
-    "lecun_normal": (nn.lecun_normal, lecun, "normal"),
-    "lecun_uniform": (nn.lecun_uniform, lecun, "uniform"),
-    "lecun, cut off": (partial(nn.lecun_normal, truncated=True), lecun, "truncated_normal"),
-    "normal": (nn.normal, small, "normal"),
-    "normal, cut off": (partial(nn.normal, truncated=True), small, "truncated_normal"),
-    "lecture C": (
-        partial(variance_scaling, 0.5, "fan_avg", "normal"),
-        lambda i, o: 1 / (i + o),
-        "normal",
-    ),
-    **{
-        f"{mode}, {kind}": (
-            partial(variance_scaling, 0.7, mode, kind),
-            lambda i, o, fan=fan: 0.7 / fan(i, o),
-            kind,
-        )
-        for mode, fan in MODES.items()
-        for kind in KINDS
-    },
-}
-OTHERS = {
-    "positive_mean": partial(nn.positive_mean, 0.5, scale=2.0),
-    "flax he": jax.nn.initializers.he_normal,
-    "flax glorot": jax.nn.initializers.glorot_normal,
-    "flax lecun": jax.nn.initializers.lecun_normal,
+FLAX = {
+    "he": jax.nn.initializers.he_normal,
+    "glorot": jax.nn.initializers.glorot_normal,
+    "lecun": jax.nn.initializers.lecun_normal,
 }
 SHAPES = {"dense": (300, 500), "convolution": (3, 5, 32, 64)}
-FANS = {"dense": (300, 500), "convolution": (3 * 5 * 32, 3 * 5 * 64)}
-
-EVERY_ONE = pytest.mark.parametrize("name", FORMULAS)
 EVERY_SHAPE = pytest.mark.parametrize("shape", SHAPES)
 
 
 @jax.jit
 def _everything(key):
     # As one program, in which each distribution is drawn once: drawing is slow to compile.
-    makers = {name: make for name, (make, _, _) in FORMULAS.items()} | OTHERS
+    makers = {row.name: row.make for row in TABLE}
+    makers |= {f"flax {name}": make for name, make in FLAX.items()}
     return {
         (name, shape): make()(key, SHAPES[shape], jnp.float32)
         for name, make in makers.items()
@@ -108,12 +41,13 @@ def everything(seed):
     return {name: np.asarray(w, float) for name, w in _everything(jax.random.key(seed)).items()}
 
 
-@EVERY_ONE
+@EVERY_ROW
 @EVERY_SHAPE
-def test_distribution(name, shape):
-    _, variance, kind = FORMULAS[name]
-    w, sigma = everything(0)[name, shape], math.sqrt(variance(*FANS[shape]))
-    kurtosis, spread, largest = KINDS[kind]
+def test_distribution(row, shape):
+    sigma = math.sqrt(row.variance(SHAPES[shape]))
+    w = everything(0)[row.name, shape]
+    w = w - row.mean(SHAPES[shape])
+    kurtosis, spread, largest = KINDS[row.kind]
     n = w.size
     # Without its correction a normal that is cut off would be 12 % narrower.
     np.testing.assert_allclose(w.std(), sigma, rtol=4 * math.sqrt((kurtosis - 1) / 4 / n))
@@ -122,7 +56,7 @@ def test_distribution(name, shape):
         np.mean(w**4) / np.mean(w**2) ** 2, kurtosis, atol=4 * spread / math.sqrt(n)
     )
     assert abs(w).max() <= largest * sigma * (1 + 1e-6)
-    if kind == "normal":
+    if row.kind == "normal":
         for cut, mass in ((2, 0.0455003), (3, 0.0026998)):
             assert abs(np.mean(abs(w) > cut * sigma) - mass) < 4 * math.sqrt(mass / n)
     else:
@@ -130,7 +64,7 @@ def test_distribution(name, shape):
 
 
 @EVERY_SHAPE
-@pytest.mark.parametrize("name", ["he", "glorot", "lecun"])
+@pytest.mark.parametrize("name", FLAX)
 def test_cut_off_they_are_those_of_flax(name, shape):
     drawn = everything(0)
     np.testing.assert_allclose(
@@ -138,14 +72,11 @@ def test_cut_off_they_are_those_of_flax(name, shape):
     )
 
 
-@EVERY_SHAPE
-def test_positive_mean(shape):
-    w, (fan_in, _) = everything(0)["positive_mean", shape], FANS[shape]
-    sigma = 2 * math.sqrt(2 / fan_in)
-    assert abs(w.mean() - 0.5 / fan_in) < 4 * sigma / math.sqrt(w.size)
-    np.testing.assert_allclose(w.std(), sigma, rtol=4 / math.sqrt(2 * w.size))
-    around_zero = 2 * everything(0)["he_normal", shape]
-    np.testing.assert_allclose(w - around_zero, 0.5 / fan_in, atol=1e-6)
+def test_a_positive_mean_is_added_to_he():
+    he, shape = everything(0)["he_normal", "dense"], SHAPES["dense"]
+    run = jax.jit(jax.vmap(lambda mean: nn.positive_mean(mean)(jax.random.key(0), shape, float)))
+    for mean, w in zip((0.0, 3.0), run(jnp.asarray([0.0, 3.0])), strict=True):
+        np.testing.assert_allclose(w - he, mean / 300, atol=1e-6)
 
 
 def test_another_key_draws_other_weights():
@@ -180,58 +111,49 @@ def test_golden_variance_scaling(case):
 
 # The scale is a knob.
 
-BY_SCALE = {
-    name: make
-    for name, (make, _, _) in FORMULAS.items()
-    if name.startswith(("he", "glorot", "lecun"))
-} | {
-    "initializer_for": partial(nn.initializer_for, "tanh"),
-    "variance_scaling": lambda scale=1.0: variance_scaling(scale**2, "fan_in", "uniform"),
-    "normal": lambda scale=1.0: nn.normal(0.02 * scale),
-    "orthogonal": nn.orthogonal,
-}
+SCALES = np.array([0.0, 0.5, 1.0, 3.0])
 
 
 @functools.cache
 def by_scale():
-    key, scales = jax.random.key(0), jnp.array([0.0, 0.5, 1.0, 3.0])
+    """Each row's weights by the number its knob is multiplied with: concrete, and of vmap."""
+    key, shape = jax.random.key(0), (6, 4)
+
+    def weights(row, factor):
+        name, default = row.knob
+        return row.make(**{name: factor * default})(key, shape, jnp.float32)
 
     @jax.jit
     def run(scales):
-        one = {name: make()(key, (6, 4), jnp.float32) for name, make in BY_SCALE.items()}
-        half = {name: make(0.5)(key, (6, 4), jnp.float32) for name, make in BY_SCALE.items()}
+        half = {row.name: weights(row, 0.5) for row in TABLE}
         mapped = {
-            name: jax.vmap(lambda scale, make=make: make(scale)(key, (6, 4), jnp.float32))(scales)
-            for name, make in BY_SCALE.items()
+            row.name: jax.vmap(lambda scale, row=row: weights(row, scale))(scales) for row in TABLE
         }
-        return one, half, mapped
+        return half, mapped
 
-    return scales, *jax.device_get(run(scales))
-
-
-@pytest.mark.parametrize("name", BY_SCALE)
-def test_scale_multiplies_the_weights(name):
-    scales, one, half, mapped = by_scale()
-    np.testing.assert_allclose(half[name], 0.5 * one[name], rtol=1e-6, atol=1e-7)
-    expected = np.multiply.outer(scales, one[name])
-    np.testing.assert_allclose(mapped[name], expected, rtol=1e-6, atol=1e-6)
+    return jax.device_get(run(jnp.asarray(SCALES)))
 
 
-@pytest.mark.parametrize(
-    ("make", "argument"),
-    [
-        *((FORMULAS[name][0], "scale") for name in BY_SCALE if name.startswith(("he", "gl", "le"))),
-        (partial(nn.initializer_for, "selu"), "scale"),
-        (nn.orthogonal, "scale"),
-        (nn.positive_mean, "scale"),
-        (nn.positive_mean, "mean"),
-        (nn.normal, "stddev"),
-        (partial(variance_scaling, mode="fan_in", distribution="normal"), "scale"),
-    ],
-)
-def test_a_negative_scale_is_refused(make, argument):
-    with pytest.raises(ValueError, match=rf"^{argument} must be in \[0, inf\), got -0.5"):
-        make(**{argument: -0.5})
+@EVERY_ROW
+def test_the_knob_multiplies_the_weights(row):
+    half, mapped = (drawn[row.name] for drawn in by_scale())
+    mean = row.mean((6, 4))
+    assert np.ptp(mapped[2]) > 0.001
+    expected = mean + np.multiply.outer(SCALES**row.power, mapped[2] - mean)
+    np.testing.assert_allclose(mapped, expected, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(half, mapped[1], rtol=1e-6, atol=1e-7)
+
+
+@EVERY_ROW
+def test_a_negative_scale_is_refused(row):
+    name, _ = row.knob
+    with pytest.raises(ValueError, match=rf"^{name} must be in \[0, inf\), got -0.5"):
+        row.make(**{name: -0.5})
+
+
+def test_a_negative_mean_is_refused():
+    with pytest.raises(ValueError, match=r"^mean must be in \[0, inf\), got -0.5"):
+        nn.positive_mean(-0.5)
 
 
 def test_unknown_modes_are_refused():
@@ -243,10 +165,8 @@ def test_unknown_modes_are_refused():
 
 # What all have in common.
 
-MAKERS = {name: make for name, (make, _, _) in FORMULAS.items()} | {
-    "positive_mean": nn.positive_mean,
-    "orthogonal": nn.orthogonal,
-    "zeros": nn.zeros,
+MAKERS = {row.name: row.make for row in TABLE} | {
+    name: make for name, (make, _) in CONSTANTS.items()
 }
 
 
@@ -264,12 +184,11 @@ def test_float_is_64_bits_where_x64_is_on(x64):
         assert jax.eval_shape(lambda k, f=init: f(k, (4, 5)), jax.random.key(0)).dtype == "float64"
 
 
-@pytest.mark.parametrize("name", MAKERS)
-def test_a_shape_without_a_fan_in_is_refused(name):
+@pytest.mark.parametrize("row", [row for row in TABLE if row.fans], ids=lambda row: row.name)
+def test_a_shape_without_a_fan_in_is_refused(row):
     for shape in ((5,), ()):
-        if not name.startswith(("normal", "zeros")):
-            with pytest.raises(ValueError, match="shape must have two axes or more"):
-                MAKERS[name]()(jax.random.key(0), shape)
+        with pytest.raises(ValueError, match="shape must have two axes or more"):
+            row.make()(jax.random.key(0), shape)
 
 
 # Those of a given size.
@@ -277,27 +196,44 @@ def test_a_shape_without_a_fan_in_is_refused(name):
 
 def test_constants(x64):
     key = jax.random.key(0)
-    np.testing.assert_array_equal(nn.zeros()(key, (3, 2), jnp.float32), np.zeros((3, 2)))
+    for make, value in CONSTANTS.values():
+        np.testing.assert_array_equal(make()(key, (3, 2), float), np.full((3, 2), value))
     run = jax.vmap(lambda value: nn.constant(value)(key, (3,), float))
     np.testing.assert_array_equal(run(jnp.array([0.01, -2.0])), [[0.01] * 3, [-2.0] * 3])
     with pytest.raises(ValueError, match=r"value must be in .*got nan"):
         nn.constant(math.nan)
 
 
-def test_what_fails_with_equal_weights():
-    """Zero weights get no gradient; equal ones get equal gradients, and stay equal."""
+@functools.cache
+def gradient_of_equal_weights(activation):
+    """As a function of the value of all weights."""
     x, y = np.random.default_rng(0).normal(size=(2, 8, 4))
 
     @jax.jit
     def gradient(value):
-        model = nn.MLP((5, 3, 4), activation="tanh", kernel_init=nn.constant(value))
+        model = nn.MLP((5, 3, 4), activation=activation, kernel_init=nn.constant(value))
         params = model.init(jax.random.key(1), x)["params"]
         return jax.grad(lambda p: ((model.apply({"params": p}, x) - y) ** 2).mean())(params)
 
-    for path, leaf in jax.tree_util.tree_leaves_with_path(gradient(0.0)):
-        assert np.any(leaf) == (jax.tree_util.keystr(path) == "['Dense_2']['bias']")
+    return gradient
+
+
+@pytest.mark.parametrize(
+    ("activation", "learns"),
+    [
+        ("tanh", {"['Dense_2']['bias']"}),
+        ("relu", {"['Dense_2']['bias']"}),
+        ("sigmoid", {"['Dense_2']['bias']", "['Dense_2']['kernel']"}),  # which is ½ at 0
+    ],
+)
+def test_zero_weights_get_no_gradient_but_in_the_last_layer(activation, learns):
+    leaves = jax.tree_util.tree_leaves_with_path(gradient_of_equal_weights(activation)(0.0))
+    assert {jax.tree_util.keystr(path) for path, leaf in leaves if np.any(leaf)} == learns
+
+
+def test_equal_weights_get_equal_gradients():
     for layer in ("Dense_0", "Dense_1"):
-        kernel = np.asarray(gradient(0.3)[layer]["kernel"])
+        kernel = np.asarray(gradient_of_equal_weights("tanh")(0.3)[layer]["kernel"])
         assert np.abs(kernel).max() > 1e-4
         assert np.ptp(kernel, axis=1).max() < 1e-8
 
@@ -319,34 +255,3 @@ def test_orthogonal_has_no_preferred_direction():
     np.testing.assert_allclose(q.mean(axis=0), 0, atol=4 / math.sqrt(3 * n))
     np.testing.assert_allclose((q**2).mean(axis=0), 1 / 3, atol=4 * 0.3 / math.sqrt(n))
     assert abs(np.mean(np.linalg.det(q) > 0) - 0.5) < 4 * 0.5 / math.sqrt(n)
-
-
-# The table.
-
-
-@pytest.mark.parametrize(
-    ("activation", "name"),
-    [
-        *((name, "glorot_uniform") for name in ("tanh", "sigmoid", "softmax")),
-        *((name, "he_normal") for name in ("relu", "leaky_relu", "elu", "gelu", "gelu_tanh")),
-        *((name, "he_normal") for name in ("swish", "silu", "mish")),
-        ("selu", "lecun_normal"),
-        (nn.relu, "he_normal"),
-        (jax.nn.relu, "he_normal"),
-        (jax.nn.swish, "he_normal"),
-        (partial(nn.leaky_relu, negative_slope=0.2), "he_normal"),
-        (nn.PReLU(), "he_normal"),
-        (jax.nn.selu, "lecun_normal"),
-        (nn.tanh, "glorot_uniform"),
-        (jnp.tanh, "glorot_uniform"),
-        (lambda x: x, "glorot_uniform"),
-    ],
-)
-def test_lecture_m_table(activation, name):
-    assert nn.initializer_for(activation).__qualname__ == f"{name}.<locals>.init"
-
-
-def test_the_table_knows_every_activation():
-    from jaxnn.nn.initializers.basic import _BY_ACTIVATION
-
-    assert set(nn.ACTIVATIONS) - set(_BY_ACTIVATION) == {"identity", "linear"}

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax.errors import InvalidRngError
 
 from jaxnn import nn
 from jaxnn.nn import layer_sequential_unit_variance as lsuv
@@ -169,7 +170,7 @@ def test_a_single_layer_and_the_mode():
         for train in (False, True)
     )
     assert jax.eval_shape(evaluate, initial())
-    with pytest.raises(Exception, match="dropout"):  # there is no key for it
+    with pytest.raises(InvalidRngError, match="dropout"):  # there is no key for it
         jax.eval_shape(train, initial())
 
 

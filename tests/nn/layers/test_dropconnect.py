@@ -102,39 +102,3 @@ def test_the_gradient_reaches_the_kept_weights_alone(x64):
     expected = np.where(kept, X.sum(0)[:, None] / (1 - RATE), 0)
     np.testing.assert_allclose(slope["kernel"], expected, rtol=1e-12)
     np.testing.assert_array_equal(slope["bias"], 5.0)
-
-
-@pytest.mark.parametrize("per_example", [False, True])
-def test_rates_as_an_axis(per_example, x64):
-    def run(rate):
-        layer = DropConnect(30, rate, per_example=per_example)
-        return layer.apply({"params": PARAMS}, X, train=True, rngs={"dropout": KEY})
-
-    rates = jnp.asarray([0.0, 0.5, 0.9])
-    together, alone = jax.jit(jax.vmap(run))(rates), jax.jit(run)
-    for y, rate in zip(together, rates, strict=True):
-        np.testing.assert_allclose(y, alone(rate), rtol=1e-9)
-    np.testing.assert_allclose(together[0], X @ PARAMS["kernel"] + PARAMS["bias"], rtol=1e-9)
-
-
-@pytest.mark.parametrize("scale_at", ["train", "test"])
-def test_dtype_is_kept(scale_at):
-    layer = DropConnect(3, RATE, scale_at=scale_at, param_dtype=jnp.bfloat16)
-    x = jnp.ones((2, 4), jnp.bfloat16)
-    v = jax.eval_shape(layer.init, KEY, x)
-    assert {leaf.dtype for leaf in jax.tree.leaves(v)} == {jnp.dtype(jnp.bfloat16)}
-    for run in (train, evaluate):
-        assert jax.eval_shape(partial(run, layer), v["params"], x).dtype == jnp.bfloat16
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (partial(DropConnect, 3, 1.0), r"rate must be in \[0, 1\), got 1.0"),
-        (partial(DropConnect, 0, 0.5), "features must be a positive integer, got 0"),
-        (partial(DropConnect, 3, 0.5, scale_at="both"), "scale_at must be one of 'train', 'test'"),
-    ],
-)
-def test_refusals(make, message):
-    with pytest.raises(ValueError, match=message):
-        make()

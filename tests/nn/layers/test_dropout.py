@@ -226,8 +226,6 @@ def test_no_device_waits_for_another_one_to_draw():
     assert_same_bits(run(spread, 0.5), run(x, 0.5))
 
 
-def test_refusals():
-    with pytest.raises(ValueError, match="scale_at must be one of 'train', 'test', got 'never'"):
-        Dropout(0.5, scale_at="never")
+def test_what_is_no_key_is_refused():
     with pytest.raises(TypeError, match="key must be"):
         dropout("key", jnp.ones(3), 0.5)

@@ -8,7 +8,6 @@ import flax.linen as flax_nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 
 from jaxnn import nn
 from jaxnn.tree import mask_tree
@@ -64,24 +63,6 @@ def test_prelu_as_the_activation_of_a_model():
     assert sum(leaf.shape == () for leaf in jax.tree.leaves(params)) == 1
 
 
-@pytest.mark.parametrize("pieces", [1, 3])
-def test_maxout(pieces, x64):
-    layer = nn.Maxout(5, pieces=pieces)
-    shapes = jax.eval_shape(layer.init, KEY, X)["params"]["Dense_0"]
-    assert {name: leaf.shape for name, leaf in shapes.items()} == {
-        "kernel": (4, 5 * pieces),
-        "bias": (5 * pieces,),
-    }
-    rng = np.random.default_rng(1)
-    kernel, bias = rng.normal(size=(4, 5 * pieces)), rng.normal(size=5 * pieces)
-    params = {"Dense_0": {"kernel": kernel, "bias": bias}}
-    run = jax.jit(lambda x: layer.apply({"params": params}, x))
-    maps = np.einsum("ni,ifk->nfk", X, kernel.reshape(4, 5, pieces))
-    expected = (maps + bias.reshape(1, 5, pieces)).max(axis=-1)
-    np.testing.assert_allclose(run(X), expected, rtol=1e-12)
-    assert jax.eval_shape(run, np.ones((7, 2, 4))).shape == (7, 2, 5)
-
-
 def test_maxout_makes_relu_of_two_maps(x64):
     kernel = np.zeros((4, 4, 2))
     kernel[:, :, 1] = np.eye(4)
@@ -98,22 +79,3 @@ def test_maxout_keeps_the_mean_square_through_layers():
 
     x = np.random.default_rng(0).normal(size=(64, 256))
     assert abs(math.log(float(through(KEY, x)))) < 0.3  # Glorot's would be 6·log(2/3)
-
-
-@pytest.mark.parametrize("layer", [nn.PReLU, lambda **a: nn.Maxout(3, **a)])
-def test_param_dtype(layer):
-    x = jnp.asarray(X, jnp.bfloat16)
-    module = layer(param_dtype=jnp.bfloat16)
-    run = jax.eval_shape(lambda key: module.init_with_output(key, x), KEY)
-    assert {leaf.dtype.name for leaf in jax.tree.leaves(run)} == {"bfloat16"}
-    mixed = jax.eval_shape(lambda key: nn.PReLU().init_with_output(key, x), KEY)
-    assert mixed[0].dtype == jnp.bfloat16
-
-
-def test_refusals():
-    with pytest.raises(ValueError, match=r"negative_slope_init must be in .*got nan"):
-        nn.PReLU(math.nan)
-    with pytest.raises(ValueError, match="features must be a positive integer, got 0"):
-        nn.Maxout(0)
-    with pytest.raises(ValueError, match=r"pieces must be a positive integer, got 1\.5"):
-        nn.Maxout(3, pieces=1.5)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from golden import cases, look_up, ratio
 
-from jaxnn.nn import avg_pool, global_avg_pool, max_pool
+from jaxnn.nn import avg_pool, max_pool
 
 WINDOWS = [
     ((2, 2), (2, 2), "VALID"),
@@ -29,13 +29,19 @@ def with_ties():
 @EVERY_WINDOW
 @pytest.mark.parametrize(("ours", "flax"), [(max_pool, nn.max_pool), (avg_pool, nn.avg_pool)])
 def test_values_and_gradients_of_flax_ties_included(ours, flax, window, strides, padding):
+    @jax.jit
+    def both(x, ct):
+        found, expected = (
+            jax.vjp(lambda x, pool=pool: pool(x, window, strides, padding), x)
+            for pool in (ours, flax)
+        )
+        return (found[0], *found[1](ct)), (expected[0], *expected[1](ct))
+
     x = with_ties()
-    (y, pull), (z, their_pull) = (
-        jax.vjp(lambda x, pool=pool: pool(x, window, strides, padding), x) for pool in (ours, flax)
-    )
-    ct = jnp.asarray(np.random.default_rng(1).normal(size=y.shape), jnp.float32)
-    np.testing.assert_allclose(y, z, rtol=1e-6, atol=1e-6)
-    np.testing.assert_allclose(pull(ct)[0], their_pull(ct)[0], rtol=1e-5, atol=1e-5)
+    shape = jax.eval_shape(lambda x: ours(x, window, strides, padding), x).shape
+    found, expected = both(x, jnp.asarray(np.random.default_rng(1).normal(size=shape), float))
+    np.testing.assert_allclose(found[0], expected[0], rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(found[1], expected[1], rtol=1e-5, atol=1e-5)
 
 
 def test_padding_left_out_of_the_mean_as_in_flax():
@@ -49,21 +55,18 @@ def test_the_padding_is_never_the_largest_and_nan_stays():
     x = -jnp.ones((1, 2, 2, 1))
     np.testing.assert_array_equal(max_pool(x, 3, 1, 1), -1)
     for place in np.ndindex(2, 2):
-        assert np.isnan(max_pool(x.at[0, *place, 0].set(jnp.nan), 2)).all()
+        spoiled = np.array(x)
+        spoiled[0, *place, 0] = np.nan
+        assert np.isnan(max_pool(jnp.asarray(spoiled), 2)).all()
     assert max_pool(jnp.full((1, 2, 2, 1), -5), 2, padding=1).max() == -5
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_a_mean_of_many_in_half_precision(dtype):
     x = jnp.full((1, 64, 64, 1), 1.5, dtype)
-    y = avg_pool(x, 64)
+    y = jax.jit(lambda x: avg_pool(x, 64))(x)
     assert y.dtype == dtype and float(y[0, 0, 0, 0]) == 1.5
     assert max_pool(x, 2).dtype == dtype
-
-
-def test_global_mean():
-    x = np.random.default_rng(0).normal(size=(2, 3, 5, 4)).astype(np.float32)
-    np.testing.assert_allclose(global_avg_pool(jnp.asarray(x)), x.mean((1, 2)), rtol=1e-6)
 
 
 def _golden(pool):
@@ -82,17 +85,3 @@ CALLS = {"max_pool": _golden(max_pool), "avg_pool": _golden(avg_pool)}
 @cases("layer", only=lambda case: "pool" in case["name"])
 def test_golden(case):
     assert ratio(look_up(CALLS, case["name"], case, "layer")(case), case) <= 1
-
-
-@pytest.mark.parametrize(
-    ("pool", "x", "arguments", "message"),
-    [
-        (max_pool, jnp.ones((4, 4)), (2,), r"x must be images .* got shape \(4, 4\)"),
-        (max_pool, jnp.ones((1, 4, 4, 1)), (0,), "window_shape must be a positive integer, got 0"),
-        (avg_pool, jnp.ones((1, 4, 4, 1)), (5,), "the window must fit into the padded inputs"),
-        (avg_pool, jnp.ones((1, 4, 4, 1), int), (2,), "x must be floating to have a mean"),
-    ],
-)
-def test_refusals(pool, x, arguments, message):
-    with pytest.raises(ValueError, match=message):
-        pool(x, *arguments)

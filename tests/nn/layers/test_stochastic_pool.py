@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from closeness import assert_same_bits
+from layer_formulas import pool_probabilities, windows
+from layer_formulas import stochastic_pool_mean as expected_mean
 
 from jaxnn import nn as pooling
-from jaxnn.nn import StochasticPool
 
 # Compiled as a whole, since one by one the operations take longer to compile.
 stochastic_pool = jax.jit(pooling.stochastic_pool, static_argnums=(2, 3, 4))
@@ -33,38 +33,10 @@ def images(n=2, height=7, width=6, channels=3):
     return (x.reshape(n, height, width, channels) / x.size - 1 / 3).astype(np.float32)
 
 
-def windows(x, window, strides, padding):
-    """The entries of each window, (n, h', w', channels, entries), by looking at each."""
-    (kh, kw), (sh, sw) = np.broadcast_to(window, 2), np.broadcast_to(strides, 2)
-    if padding == "SAME":
-        totals = [
-            max((-(-size // s) - 1) * s + k - size, 0)
-            for size, s, k in zip(x.shape[1:3], (sh, sw), (kh, kw), strict=True)
-        ]
-        padding = [(t // 2, t - t // 2) for t in totals]
-    if padding != "VALID":
-        x = np.pad(x, ((0, 0), *padding, (0, 0)))
-    rows = range(0, x.shape[1] - kh + 1, sh)
-    columns = range(0, x.shape[2] - kw + 1, sw)
-    n, channels = len(x), x.shape[3]
-
-    def cut(i, j):
-        return x[:, i : i + kh, j : j + kw].reshape(n, kh * kw, channels).swapaxes(1, 2)
-
-    return np.stack([np.stack([cut(i, j) for j in columns], 1) for i in rows], 1)
-
-
-def probabilities(w):
-    sizes = np.maximum(np.asarray(w, float), 0)
-    total = sizes.sum(-1, keepdims=True)
-    return np.divide(sizes, total, out=np.zeros_like(sizes), where=total > 0)
-
-
 @EVERY_GEOMETRY
 def test_evaluation_is_the_mean_by_probability(geometry):
     x = images()
-    w = windows(x, *geometry)
-    expected = (probabilities(w) * w).sum(-1)
+    expected = expected_mean(x, *geometry)
     np.testing.assert_allclose(stochastic_pool_mean(x, *geometry), expected, rtol=1e-5)
 
 
@@ -74,7 +46,7 @@ def test_training_draws_each_entry_as_often_as_it_is_large(geometry):
     keys = jax.random.split(KEY, draws)
     y = np.asarray(jax.jit(jax.vmap(lambda key: stochastic_pool(key, x, *geometry)))(keys))
     w = windows(x, *geometry)
-    p = probabilities(w)
+    p = pool_probabilities(w)
     fraction = np.mean(y[..., None] == w, axis=0)  # (…, entries): the numbers are distinct
     assert (fraction[(p == 0) & (w != 0)] == 0).all()
     error = np.where(w != 0, fraction - p, 0) / np.sqrt(np.maximum(p * (1 - p), 1e-3) / draws)
@@ -146,29 +118,3 @@ def test_dtype_is_kept_and_sums_are_not_rounded_to_it(dtype):
     small = np.mean(np.asarray(y, float) == 1)
     assert abs(small - 15 / 271) < 4 * np.sqrt(15 * 256 / 271**2 / 500)
     np.testing.assert_array_equal(mean, np.asarray((256**2 + 15) / 271).astype(dtype))
-
-
-def test_the_layer_draws_by_address():
-    layer, x = StochasticPool(2, 2), jnp.asarray(np.abs(images(6)))
-    run = jax.jit(lambda x, key: layer.apply({}, x, train=True, rngs={"dropout": key}))
-    y = run(x, KEY)
-    assert_same_bits(run(x[:5], KEY), y[:5])  # a further example changes no earlier draw
-    assert not np.array_equal(run(x, jax.random.key(1)), y)
-    with pytest.raises(Exception, match="dropout"):
-        layer.apply({}, x, train=True)
-
-
-@pytest.mark.parametrize(
-    ("x", "window", "message"),
-    [
-        (jnp.ones((2, 2, 1)), 2, "x must be images"),
-        (jnp.ones((1, 2, 2, 1), int), 2, "x must be floating, got int32"),
-        (jnp.ones((1, 2, 2, 1)), 3, "the window must fit"),
-        (jnp.ones((1, 2, 2, 1)), 0, "window_shape must be"),
-    ],
-)
-def test_refusals(x, window, message):
-    with pytest.raises(ValueError, match=message):
-        stochastic_pool(KEY, x, window)
-    with pytest.raises(ValueError, match=message):
-        stochastic_pool_mean(x, window)

@@ -100,49 +100,6 @@ def test_each_layer_has_a_mask_of_its_own():
     assert abs(agreement - 0.5) < 4 * np.sqrt(0.25 / 1000)
 
 
-@pytest.mark.parametrize("phi", ["relu", "tanh"])
-def test_gradients_against_central_differences(phi, x64):
-    model = MLP((8, 6, 3), activation=phi, dropout_rate=0.3)
-    rng = np.random.default_rng(3)
-    x = jnp.asarray(rng.normal(size=(5, 4)))
-    params = jax.tree.map(lambda p: p + 0.1 * rng.normal(size=p.shape), {"params": init(model, 4)})
-
-    @jax.jit
-    def loss(params, x):
-        return jnp.sum(jnp.sin(model.apply(params, x, train=True, rngs=KEYS)))
-
-    step = 1e-5
-    gradients = jax.jit(jax.grad(loss, (0, 1)))(params, x)
-    for argument, gradient in zip(("params", "x"), gradients, strict=True):
-        direction = jax.tree.map(lambda g: rng.normal(size=g.shape), gradient)
-        still = jax.tree.map(np.zeros_like, params if argument == "x" else x)
-        way = (still, direction) if argument == "x" else (direction, still)
-        ahead, behind = (
-            float(loss(*jax.tree.map(lambda p, d, h=h: p + h * d, (params, x), way)))
-            for h in (step, -step)
-        )
-        actual = sum(
-            np.vdot(g, d)
-            for g, d in zip(jax.tree.leaves(gradient), jax.tree.leaves(direction), strict=True)
-        )
-        np.testing.assert_allclose(actual, (ahead - behind) / (2 * step), rtol=1e-7)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"widths": ()}, "widths must name at least the number of outputs, got none"),
-        ({"widths": (5, 0)}, "widths must be a positive integer, got 0"),
-        ({"widths": (5, 2.0)}, r"widths must be a positive integer, got 2.0"),
-        ({"activation": "swoosh"}, "activation must be one of 'relu', .*, got 'swoosh'"),
-        ({"dropout_rate": 1.0}, r"dropout_rate must be in \[0, 1\), got 1.0"),
-    ],
-)
-def test_refusals(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        MLP(**({"widths": (5, 2)} | arguments))
-
-
 def test_activation_may_be_any_function():
     x = jnp.linspace(-2, 2, 12).reshape(3, 4)
     model = MLP((5, 2), activation=jnp.sin)

@@ -99,11 +99,12 @@ def test_resuming_keeps_the_best_and_a_stopped_run_stays_stopped(tiny, tmp_path,
 def test_after_the_stop_further_epochs_change_nothing(tiny, same_bits):
     from jaxnn.train.loop.loop import Loop
     from jaxnn.train.prepare.prepare import prepare
+    from jaxnn.train.prepare.setup import Setup
 
     recipe = make_recipe(
         {"lr": 0.1, "dropout": 0.2, "l2": 0.0}, controllers=(early_stopping(patience=1),)
     )
-    ready = prepare(recipe, tiny, batch_size=10, key=0)
+    ready = prepare(Setup(recipe=recipe, data=tiny, batch_size=10, key=0))
     loop = Loop(ready.program, ready.state, ready.train, ready.val, ready.key)
     while not loop.collect(loop.launch()).stopped:
         pass
@@ -140,7 +141,7 @@ def test_a_monitor_that_is_not_measured_is_refused(tiny):
     )
     with pytest.raises(ValueError, match=r"monitor must be one of .*'val/loss'.*got 'val/auc'"):
         jaxnn.fit(recipe, tiny, epochs=1, batch_size=10, key=0)
-    with pytest.raises(ValueError, match="got 'val/loss'"):  # no validation part
+    with pytest.raises(ValueError, match=r"monitor must be .*got 'val/loss'"):  # no validation part
         jaxnn.fit(
             make_recipe({"lr": 0.1, "dropout": 0.2, "l2": 0.0}, controllers=(early_stopping(),)),
             tiny.train,

@@ -79,9 +79,9 @@ def rates_in_fit(case, later=0):
 
 
 def rates_in_a_loop(case, later=0):
-    """The same by the link of a chain, `optim.plateau`, for loops of one's own."""
+    """The same by the link of a chain, `optim.reduce_on_plateau`, for a loop of one's own."""
     arguments = plateau_arguments(case, later)
-    tx = optax.chain(optim.sgd(case["settings"]["init"]), optim.plateau(**arguments))
+    tx = optax.chain(optim.sgd(case["settings"]["init"]), optim.reduce_on_plateau(**arguments))
     one, rates = jnp.ones(()), []
     state = tx.init(one)
     for value in case["inputs"]["metrics"]:

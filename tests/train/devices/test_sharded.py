@@ -15,8 +15,10 @@ from jax.sharding import PartitionSpec as P
 import jaxnn
 from jaxnn import optim
 from jaxnn.train.devices.choose import place_on
-from jaxnn.train.loop.chunk import start_epoch, train_chunk
+from jaxnn.train.loop.chunk import train_chunk
+from jaxnn.train.loop.tally import start_tally
 from jaxnn.train.prepare.prepare import prepare
+from jaxnn.train.prepare.setup import Setup
 
 
 def test_eight_devices_are_one_with_adam_in_64_bits(x64):
@@ -105,11 +107,15 @@ def test_parts_of_a_batch_and_streamed_data():
 def test_devices_say_one_thing_to_each_other_in_a_step(zero1, batch_size):
     of = device_runs.recipe(optim.adam(0.01), normalization=None)
     rows = {"x": np.ones((128, 6), np.float32), "y": np.zeros(128, np.int32)}
-    run = prepare(of, rows, batch_size=batch_size, key=0, devices="sharded", zero1=zero1)
+    setup = Setup(
+        recipe=of, data=rows, batch_size=batch_size, key=0, devices="sharded", zero1=zero1
+    )
+    run = prepare(setup)
     placement = run.program.placement
     state, data = placement.place(run.state), run.train.data
     key, zero = placement.replicate(run.key), np.int32(0)
-    order, tally = start_epoch(run.program, state, data, key, zero)
+    (chunk,) = run.train.chunks(key, 0, None)
+    order, tally = chunk.order, start_tally(run.program, state, data, chunk.capacity)
     lowered = train_chunk.lower(run.program, state, tally, data, order, zero, np.int32(1))
     kinds = "all-reduce|all-gather|all-to-all|reduce-scatter|collective-(?:permute|broadcast)"
     found = Counter(re.findall(rf" ({kinds})(?:-start)?\(", lowered.compile().as_text()))

@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 
 import jaxnn
+from jaxnn.data.batches import epoch_order
 from jaxnn.train import init_state, train_step
 from jaxnn.train.devices.compilation import quickly
-from jaxnn.train.loop.chunk import start_epoch, train_chunk
+from jaxnn.train.loop.chunk import train_chunk
 from jaxnn.train.loop.program import Program
+from jaxnn.train.loop.tally import start_tally
 
 COMPILED = []
 
@@ -138,11 +140,15 @@ def test_the_program_holds_no_callback_and_one_loop(tiny, recipe):
     program = Program(recipe.maker, None, (jaxnn.inspect.GradientNorm(),), 32, 1, 30)
     key, zero = jax.random.key(0), np.int32(0)
     state = init_state(recipe, key, tiny.train)
-    order, tally = start_epoch(program, state, tiny.train, key, zero)
+    order, tally = epoch_order(key, zero, 70, 32), start_tally(program, state, tiny.train, 3)
     text = (
         train_chunk.lower(program, state, tally, tiny.train, order, zero, zero).compile().as_text()
     )
-    assert " while(" in text
+    batch = {**jax.tree.map(lambda leaf: leaf[:32], tiny.train), "weight": jnp.ones(32)}
+    step = jax.jit(train_step, static_argnums=0).lower(recipe, state, batch).compile().as_text()
+    products = r" (?:dot|custom-call)\("
+    # Each product of a step stands in the program once: its steps are a loop, not written out.
+    assert len(re.findall(products, step)) == len(re.findall(products, text)) > 0
     targets = re.findall(r'custom_call_target="([^"]*)"', text)
     assert not any("callback" in target for target in targets)
     assert not re.search(r" (outfeed|infeed|send|recv)\(", text)

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 import jaxnn
-from jaxnn.train import prepare, unused_accelerator
+from jaxnn.train import unused_accelerator
+from jaxnn.train.prepare import prepare
 
 # A test run in the background hands its children a SIGINT that is ignored.
 AS_IN_A_TERMINAL = """

@@ -42,7 +42,7 @@ def test_config_holds_every_setting(folder):
     assert config["versions"]["jax"] == jax.__version__
     text = json.dumps(config["recipe"])
     assert '"widths": [16, 8, 3]' in text
-    assert "jaxnn.optim.adam.scale_by_adam" in text
+    assert "jaxnn.optim.adaptive.adam.scale_by_adam" in text
     assert "softmax_cross_entropy" in text
     assert " at 0x" not in text
 
@@ -61,27 +61,6 @@ def test_history_is_a_line_an_epoch_written_as_it_happens(tiny, recipe, tmp_path
     assert [row["epoch"] for row in rows] == [1, 2, 3]
     assert [row["step"] for row in rows] == [3, 6, 9]
     assert [row["train/loss"] for row in rows] == list(run.history.series("train/loss"))
-    assert [len(row["steps"]["loss"]) for row in rows] == [3, 3, 3]
-
-
-def test_numbers_that_are_not_finite_survive_as_strict_json():
-    record = jaxnn.train.EpochRecord(
-        1, 2, {"a": float("nan"), "b": float("-inf"), "c": 0.1}, {"loss": np.array([np.inf, 1 / 3])}
-    )
-    line = record.to_json()
-    json.loads(line, parse_constant=lambda constant: pytest.fail(f"not strict JSON: {constant}"))
-    again = jaxnn.train.EpochRecord.from_json(line)
-    assert np.isnan(again.values["a"])
-    assert again.values["b"] == -np.inf
-    assert again.values["c"] == 0.1
-    np.testing.assert_array_equal(again.steps["loss"], record.steps["loss"])
-
-
-def test_a_torn_last_line_is_not_read(tmp_path):
-    record = jaxnn.train.EpochRecord(1, 2, {"a": 1.0}, {})
-    path = tmp_path / "history.jsonl"
-    path.write_text(record.to_json() + "\n" + record.to_json()[:20])
-    assert len(jaxnn.train.History.read(path).epochs) == 1
 
 
 def test_load_gives_the_run_back(folder, tiny, maker, same_bits):
@@ -174,7 +153,7 @@ def test_resuming_with_another_recipe_or_other_data_is_refused(folder, tiny):
     changed = jaxnn.data.Data({**tiny.train, "x": tiny.train["x"] + 1}, tiny.val)
     with pytest.raises(ValueError, match=r"data/train/crc32"):
         fit(lambda knobs: make_recipe(knobs), changed, resume=folder)
-    with pytest.raises(ValueError, match=r"recipe must be that of the run.*widths"):
+    with pytest.raises(ValueError, match=r"recipe must be the recipe of the run.*widths"):
         jaxnn.load(folder, other)
 
 
@@ -197,7 +176,7 @@ def test_load_refuses_a_recipe_that_differs_in_no_shape(tiny, recipe, tmp_path):
         recipe.optimizer,
         recipe.regularizer,
     )
-    with pytest.raises(ValueError, match=r"recipe must be that of the run.*activation: relu"):
+    with pytest.raises(ValueError, match=r"recipe must be the recipe of the run.*activation: relu"):
         jaxnn.load(tmp_path / "run", other)
     with pytest.raises(ValueError, match="nothing to go on from"):
         jaxnn.fit(recipe, tiny, epochs=2, batch_size=32, key=0, resume=tmp_path / "run")

@@ -54,12 +54,12 @@ def test_l2_through_the_gradient_is_decay_for_sgd_and_not_for_adam(tiny):
 
     optim, l2 = jaxnn.optim, jaxnn.regularizers.l2(strength)
     through = after(optim.sgd(rate), l2)
-    beside = after(optim.with_weight_decay(optim.sgd(rate), strength))
+    beside = after(optim.with_decoupled_weight_decay(optim.sgd(rate), strength))
     np.testing.assert_allclose(through, beside, rtol=1e-5, atol=1e-6)
     through = after(optim.adam(rate), l2)
     beside = after(optim.adamw(rate, weight_decay=strength))
     assert np.linalg.norm(through - beside) > 0.05 * np.linalg.norm(beside)
-    around = after(optim.with_weight_decay(optim.adam(rate), strength))
+    around = after(optim.with_decoupled_weight_decay(optim.adam(rate), strength))
     np.testing.assert_allclose(around, beside, rtol=1e-5, atol=1e-6)
 
 

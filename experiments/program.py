@@ -1,0 +1,94 @@
+"""Run an experiment from the command line: parse options, keep compiled programs, print errors."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import make_dataclass
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import jax
+
+import jaxnn
+
+__all__ = ["Devices", "default_cache", "plain", "run"]
+
+Devices = int | str | None
+"""The option `--devices` of every experiment that trains by `jaxnn.fit`, which checks it."""
+
+C = TypeVar("C")
+
+_CACHE_HELP = (
+    "Folder in which JAX keeps compiled programs, so that the next start need not compile them. "
+    "Several processes may share it, and nothing in it is ever removed; none: keep nothing."
+)
+
+
+def run(main: Callable[[C], Any], config: type[C], description: str | None) -> None:
+    """Parse the command line, call `main`, and print what a user can mend as one line.
+
+    Every program gets the option `--compilation-cache` beside those of its configuration. It
+    takes effect before anything is compiled, and only here: calling `main` from another program
+    changes no setting of JAX.
+
+    Args:
+      main: takes the configuration.
+      config: dataclass of the program's options.
+      description: text above the list of options.
+    """
+    import tyro
+
+    # The configuration's own options come without a prefix.
+    program = Annotated[config, tyro.conf.arg(name="")]
+    cache = Annotated[str, tyro.conf.arg(help=_CACHE_HELP, metavar="FOLDER|none")]
+    options = make_dataclass(
+        "Options",
+        [("program", program), ("compilation_cache", cache, str(default_cache()))],
+    )
+    try:
+        chosen: Any = tyro.cli(options, description=description)
+        _keep_compiled(chosen.compilation_cache)
+        main(chosen.program)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except (ValueError, ImportError, OSError) as error:
+        sys.exit(f"error: {error}")
+
+
+def _keep_compiled(folder: str) -> None:
+    if folder.lower() == "none":
+        return
+    try:
+        jaxnn.train.use_compilation_cache(folder)
+    except OSError as error:
+        if folder != str(default_cache()):
+            raise
+        # Nobody asked for this folder, so a home that cannot be written to stops no program.
+        print(f"note: compiled programs are not kept: {error}", file=sys.stderr)
+
+
+def default_cache() -> Path:
+    """Return the folder of compiled programs where no other is asked for.
+
+    It is JAX's own (JAX_COMPILATION_CACHE_DIR) where that is set; else `jaxnn/compiled` in the
+    user's cache: $XDG_CACHE_HOME where that is set, %LOCALAPPDATA% on Windows, ~/Library/Caches
+    on macOS, ~/.cache elsewhere.
+    """
+    if folder := jax.config.jax_compilation_cache_dir:
+        return Path(folder)
+    if home := os.environ.get("XDG_CACHE_HOME"):
+        root = Path(home)
+    elif sys.platform == "win32":
+        root = Path(os.environ.get("LOCALAPPDATA") or "~/AppData/Local")
+    else:
+        root = Path("~/Library/Caches" if sys.platform == "darwin" else "~/.cache")
+    return root.expanduser() / "jaxnn" / "compiled"
+
+
+def plain(value: Any) -> Any:
+    """Make JSON-like what `dataclasses.asdict` returns: paths become strings."""
+    if isinstance(value, dict):
+        return {name: plain(entry) for name, entry in value.items()}
+    return str(value) if isinstance(value, Path) else value

@@ -1,0 +1,1 @@
+"""Probes: diagnostics computed inside the compiled step."""

@@ -1,0 +1,64 @@
+"""The size of the gradient."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxnn.train.step.state import TrainState
+from jaxnn.train.step.trace import StepTrace
+from jaxnn.tree import global_norm
+
+__all__ = ["GradientNorm"]
+
+
+class GradientNormMemory(NamedTuple):
+    """Memory of `GradientNorm`."""
+
+    steps: jax.Array  # () int32
+    total: jax.Array  # () sum of the norms
+    largest: jax.Array  # ()
+
+
+@dataclass(frozen=True)
+class GradientNorm:
+    r"""The norm of the gradient, $\lVert g \rVert_2$ over all parameters: mean and maximum.
+
+    Recorded per epoch as "gradient_norm/mean" and "gradient_norm/max". A mean that falls to
+    zero early says that gradients vanish, a maximum far above the mean that they explode.
+
+    >>> import jaxnn
+    >>> recipe = jaxnn.Recipe(
+    ...     jaxnn.nn.MLP((10,)), jaxnn.losses.softmax_cross_entropy, jaxnn.optim.sgd(0.1)
+    ... )
+    >>> data = jaxnn.data.digits(key=0)
+    >>> run = jaxnn.fit(recipe, data, epochs=1, batch_size=64, key=1, probes=[GradientNorm()])
+    >>> values = run.history.epochs[-1].values
+    >>> 0 < values["gradient_norm/mean"] <= values["gradient_norm/max"]
+    True
+
+    Source: lectures C, M and S on vanishing and exploding gradients.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ("grads",)
+
+    def init(self, state: TrainState, shapes: StepTrace) -> GradientNormMemory:
+        del state, shapes
+        zero = jnp.zeros((), float)
+        return GradientNormMemory(steps=jnp.zeros((), jnp.int32), total=zero, largest=zero)
+
+    def update(self, memory: GradientNormMemory, trace: StepTrace) -> GradientNormMemory:
+        norm = global_norm(trace.grads).astype(memory.total.dtype)
+        return GradientNormMemory(
+            steps=memory.steps + 1,
+            total=memory.total + norm,
+            largest=jnp.maximum(memory.largest, norm),
+        )
+
+    def summarize(self, memory: GradientNormMemory) -> dict[str, jax.Array]:
+        # An epoch that found the run stopped has no steps.
+        mean = memory.total / jnp.maximum(memory.steps, 1)
+        return {"gradient_norm/mean": mean, "gradient_norm/max": memory.largest}

@@ -1,0 +1,1 @@
+"""Adaptive optimizers: AdaGrad, RMSProp, Adam and its variants."""

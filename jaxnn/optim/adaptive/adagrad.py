@@ -1,0 +1,128 @@
+"""AdaGrad: the rate of each parameter falls with the sum of its squared gradients."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxnn.arguments import check_knob
+from jaxnn.optim.rate import (
+    Knob,
+    check_scheduled,
+    next_count,
+    scale_by_learning_rate,
+    transformation,
+    value_at,
+)
+
+__all__ = ["RssState", "adagrad", "over_root", "scale_by_rss"]
+
+
+def over_root(g: jax.Array, square: jax.Array, eps: Any, eps_in_sqrt: bool) -> jax.Array:
+    """Divide a gradient by the root of an accumulated square, with ε inside or outside it."""
+    eps = jnp.asarray(eps, square.dtype)
+    return g / jnp.sqrt(square + eps) if eps_in_sqrt else g / (jnp.sqrt(square) + eps)
+
+
+class RssState(NamedTuple):
+    """State of `scale_by_rss`."""
+
+    count: jax.Array  # () int32: updates so far
+    sum_of_squares: optax.Updates  # like the parameters
+
+
+def scale_by_rss(
+    initial_accumulator_value: float | jax.Array = 0.1,
+    eps: Knob = 1e-7,
+    *,
+    eps_in_sqrt: bool = True,
+) -> optax.GradientTransformationExtraArgs:
+    r"""Divide gradients by the root of the sum of their squares, as `adagrad` does.
+
+    This is AdaGrad's direction as a link of a chain, without the learning rate. The arguments
+    are those of `adagrad`.
+
+    >>> tx = scale_by_rss(0.0, eps=0.0)
+    >>> update, _ = tx.update(jnp.array([3.0, 0.0]), tx.init(jnp.zeros(2)))
+    >>> update
+    Array([1., 0.], dtype=float32)
+    """
+    check_knob("initial_accumulator_value", initial_accumulator_value, 0)
+    check_scheduled("eps", eps, 0)
+
+    def init(params: optax.Params) -> RssState:
+        start = jax.tree.map(
+            lambda p: jnp.full_like(p, jnp.asarray(initial_accumulator_value, p.dtype)), params
+        )
+        return RssState(count=jnp.zeros((), jnp.int32), sum_of_squares=start)
+
+    def update(
+        updates: optax.Updates,
+        state: RssState,
+        params: optax.Params | None = None,
+        **extra_args: Any,
+    ) -> tuple[optax.Updates, RssState]:
+        del params, extra_args
+        squares = jax.tree.map(lambda g, s: s + g**2, updates, state.sum_of_squares)
+        e = value_at(eps, state.count)
+
+        def scaled(g: jax.Array, s: jax.Array) -> jax.Array:
+            # Without this, a parameter that never had a gradient would move by 0 / 0 if ε is 0.
+            never = s == 0
+            scaled = over_root(g, jnp.where(never, jnp.ones_like(s), s), e, eps_in_sqrt)
+            return jnp.where(never, jnp.zeros_like(g), scaled)
+
+        updates = jax.tree.map(scaled, updates, squares)
+        return updates, RssState(count=next_count(state.count), sum_of_squares=squares)
+
+    return transformation(init, update)
+
+
+def adagrad(
+    learning_rate: Knob,
+    initial_accumulator_value: float | jax.Array = 0.1,
+    eps: Knob = 1e-7,
+    *,
+    eps_in_sqrt: bool = True,
+) -> optax.GradientTransformationExtraArgs:
+    r"""Build AdaGrad, which lowers the rate of each parameter by its squared gradients.
+
+    $$G \leftarrow G + g^2, \qquad
+    \theta \leftarrow \theta - \alpha_t \frac{g}{\sqrt{G + \epsilon}}$$
+
+    With `eps_in_sqrt=False` the step is $g / (\sqrt G + \epsilon)$. Either way G contains the
+    square of the gradient that it divides, as in the paper and in all three lectures. Lecture L
+    writes $G_{t-1}$ beside $g(\theta_{t-1})$: its $G_{t-1}$ ends with the square of this very
+    gradient, and only its sum starts one step late, at $t' = 1$ instead of 0. Lecture C writes
+    no ε: with `eps=0` a parameter whose G is 0 does not move.
+
+    Args:
+      learning_rate: α, at least 0.
+      initial_accumulator_value: G before the first update, at least 0. Optax and Keras start
+        at 0.1, PyTorch and the lectures at 0.
+      eps: ε, at least 0.
+      eps_in_sqrt: whether ε is inside the root (lectures L and M, Optax, Keras) or outside
+        (PyTorch).
+
+    Each float may be a traced scalar, and all but `initial_accumulator_value` a schedule.
+
+    Returns:
+      An Optax transformation.
+
+    Raises:
+      ValueError: a concrete value is outside its range.
+
+    >>> tx = adagrad(1.0, 0.0, eps=1.0)
+    >>> params = jnp.array([0.0])
+    >>> tx.update(jnp.array([1.0]), tx.init(params), params)[0]
+    Array([-0.70710677], dtype=float32)
+
+    Source: Duchi et al. 2011; lectures C, L and M.
+    """
+    return optax.chain(
+        scale_by_rss(initial_accumulator_value, eps, eps_in_sqrt=eps_in_sqrt),
+        scale_by_learning_rate(learning_rate),
+    )
