@@ -7,6 +7,7 @@ users do, and `.ci/run` has one run of the whole suite that way.
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import tempfile
@@ -50,6 +51,17 @@ def pytest_testnodeready(node):
 def pytest_unconfigure():
     for run in RUNS:  # known to the one process that outlives the workers
         shutil.rmtree(_cache(run), ignore_errors=True)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled_programs_are_dropped():
+    """Drop what JAX has compiled after each file, so that a worker's memory does not grow.
+
+    The files of a run share what they compile through the cache on disk.
+    """
+    yield
+    jax.clear_caches()
+    gc.collect()
 
 
 @pytest.fixture(scope="session", autouse=True)

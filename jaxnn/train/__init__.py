@@ -9,7 +9,7 @@ from jaxnn.train.devices.compilation import use_compilation_cache
 from jaxnn.train.devices.placement import Placement, bytes_per_device
 from jaxnn.train.devices.pmapped import pmap_step
 from jaxnn.train.epochs import Epoch, each_epoch
-from jaxnn.train.fit import fit
+from jaxnn.train.fitting import fit
 from jaxnn.train.observers import Observer
 from jaxnn.train.record.history import History
 from jaxnn.train.record.records import ChunkRecord, EpochRecord

@@ -8,6 +8,7 @@ from rows_of_layers import LAYERS
 from rows_of_models import MODELS
 
 TABLE = [*LAYERS, *IMAGE_LAYERS, *MODELS]
+ONE_EACH = list({row.covers: row for row in reversed(TABLE)}.values())[::-1]  # the first rows
 EVERY_ROW = pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
 EVERY_ROW_THAT_DRAWS = pytest.mark.parametrize(
     "row", [row for row in TABLE if row.draws], ids=lambda row: row.name

@@ -121,7 +121,7 @@ def test_controllers(name, knob):
     mapped_and_looped(outcome, values)
 
 
-# The same rule for loops of one's own.
+# The bare rule, which the controller and `reduce_on_plateau` apply.
 RULE = {
     "factor": ((0.1, 0.5), {}),
     "rtol": ((0.0, 0.5), {}),
@@ -196,6 +196,10 @@ HERE = {
     ("optim", "lookahead_params", "rate_scale"),
     *knobs_of("regularizers"),
 }
+
+
+def test_every_controller_has_a_case():
+    assert {name for name, _ in CONTROLLED} == set(CONTROLLERS)
 
 
 def test_every_knob_has_a_case_of_vmap():

@@ -152,13 +152,13 @@ def _single(
 ) -> tuple[TrainState, Tally]:
     batch = program.take_rows(data, rows)
     carry = (index, state, tally)
-    _, state, tally = jax.lax.cond(
+    carry = jax.lax.cond(
         _going(index + 1, carry),
         partial(_take_step, program, batch),
         lambda carry: carry,
         carry,
     )
-    return state, tally
+    return carry[1:]
 
 
 def _steps(

@@ -184,7 +184,7 @@ class Loop:
             self.failure = nonfinite_message(self.state, skips)
 
     @property
-    def _live(self) -> np.ndarray | None:
+    def _live(self) -> np.integer | None:
         """The number of live cohorts of a population."""
         if self._members is None:
             return None

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from layer_row import inputs, trained, variables
-from layer_table import TABLE
+from layer_table import ONE_EACH
 
 SLOW = ("ConvNet", "ResNet")
 
@@ -16,7 +16,7 @@ SLOW = ("ConvNet", "ResNet")
     "row",
     [
         pytest.param(row, id=row.name, marks=pytest.mark.slow if row.name in SLOW else ())
-        for row in TABLE
+        for row in ONE_EACH
     ],
 )
 def test_against_central_differences(row, x64):

@@ -59,6 +59,7 @@ def test_resnet_has_the_published_size(depth, classes, shape, parameters, operat
     assert (table.parameters, table.operations) == (parameters, operations)
 
 
+@pytest.mark.slow
 def test_resnet_of_18_layers_is_its_formula(x64):
     """With projections at the shortcuts; the form for small images is in the layer table."""
     model, x = ResNet(3, depth=18, width=2), np.random.default_rng(0).normal(size=(2, 32, 32, 3))
