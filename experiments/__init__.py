@@ -1,1 +1,1 @@
-"""Programs that show jaxnn at work: `python -m experiments.NAME`, one module a program."""
+"""Programs that use jaxnn. Each module is one: `python -m experiments.NAME` runs it."""

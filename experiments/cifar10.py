@@ -1,4 +1,4 @@
-r"""CIFAR-10: 60,000 colour pictures of 32×32 pixels.
+r"""Train on CIFAR-10: 60,000 colour pictures of 32×32 pixels.
 
     python -m experiments.cifar10 --download
 
@@ -11,7 +11,7 @@ the same names and format. A residual network, about as its authors trained it, 
     python -m experiments.cifar10 --model resnet --optimizer.kind nesterov \
         --optimizer.learning-rate 0.1 --batch-size 128 --epochs 180
 
-Cost: at most 75 seconds an epoch on two CPU cores, and about three minutes for ResNet-20,
+Cost: up to 75 seconds an epoch on two cores of an x86 server, and up to 200 for ResNet-20,
 measured on generated files while the cores were shared; 2 GB of memory.
 Expected, from the literature and not measured here: test accuracy 0.9125 for ResNet-20 after
 64,000 steps (He et al. 2016, who step the rate down twice and use plain momentum).
@@ -35,13 +35,13 @@ from jaxnn.nn import models
 
 @dataclass(frozen=True)
 class ResNet:
-    """The residual network of He et al. for small pictures."""
+    """Residual network of He et al. for small pictures."""
 
     depth: int = 20
     """Layers with weights: 6n + 2 with n at least 1, so 20, 32, 44, 56, …"""
 
     def build(self) -> nn.Module:
-        """The network."""
+        """Build the network."""
         return models.ResNet(classes=images.CLASSES, depth=self.depth)
 
 
@@ -62,11 +62,11 @@ class Config(images.Config):
     """Probability of mirroring a training picture left to right, in [0, 1]; None: never."""
 
     def build(self) -> nn.Module:
-        """The network asked for."""
+        """Build the chosen network."""
         return (self.convnet if self.model == "convnet" else self.resnet).build()
 
     def augmentation(self) -> Augmentation | None:
-        """The augmentation asked for."""
+        """Build the chosen augmentation."""
         parts = []
         if self.crop is not None:
             parts.append(augment.crop(self.crop))
@@ -76,7 +76,7 @@ class Config(images.Config):
 
 
 def main(config: Config) -> jaxnn.Run:
-    """Train, evaluate on the test part, and say where the run is."""
+    """Train, evaluate on the test part, and print where the run is."""
     data = cifar10(
         key=config.seed,
         folder=config.folder,

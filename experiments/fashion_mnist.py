@@ -1,4 +1,4 @@
-"""Fashion-MNIST: 70,000 pictures of clothing of 28×28 pixels, in place of MNIST's digits.
+"""Train on Fashion-MNIST: 70,000 pictures of clothing of 28×28 pixels.
 
     python -m experiments.fashion_mnist --download
 
@@ -9,7 +9,7 @@ with --folder from a folder that holds them or any of the same names and format.
 
     python -m experiments.fashion_mnist --folder DIR --model convnet --epochs 10
 
-Cost: at most 7 seconds an epoch on two CPU cores, 32 with convolutions, measured on
+Cost: up to 7 seconds an epoch on two cores of an x86 server, 32 with convolutions, measured on
 generated files of the full size while the cores were shared.
 Expected, from the literature and not measured here: test accuracy 0.87 for a dense network of
 scikit-learn (Xiao et al. 2017), and 0.91 to 0.93 for two convolutions with pooling (their
@@ -32,7 +32,7 @@ class Config(images.GreyConfig):
 
 
 def main(config: Config) -> jaxnn.Run:
-    """Train, evaluate on the test part, and say where the run is."""
+    """Train, evaluate on the test part, and print where the run is."""
     data = fashion_mnist(
         key=config.seed,
         folder=config.folder,

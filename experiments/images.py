@@ -1,4 +1,4 @@
-"""Programs that train a network on pictures: what those of the three data sets share."""
+"""What the programs for MNIST, Fashion-MNIST and CIFAR-10 share: options, recipe, training."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class Optimizer:
     """AdamW, or gradient descent with Nesterov momentum."""
 
     kind: Literal["adamw", "nesterov"] = "adamw"
-    """Which of the two; both with weight decay beside the step."""
+    """The optimizer; both with decoupled weight decay."""
     learning_rate: float = 1e-3
     """Step size α of the first step, at least 0; 0.1 is usual for nesterov."""
     schedule: Literal["cosine", "constant"] = "cosine"
-    """Whether α falls to 0 along half a cosine wave, or stays."""
+    """Whether α falls to 0 along half a cosine wave, or stays constant."""
     momentum: float = 0.9
     """Decay of nesterov's velocity, in [0, 1]."""
     weight_decay: float = 1e-4
@@ -38,7 +38,7 @@ class Optimizer:
 
 @dataclass(frozen=True)
 class MLP:
-    """The dense network, over the pixels in a row."""
+    """Settings of the dense network, which sees an image as a row of pixels."""
 
     hidden: tuple[int, ...] = (512, 512)
     """Units of each hidden layer."""
@@ -46,13 +46,13 @@ class MLP:
     """Probability of dropping a hidden unit, in [0, 1); None draws nothing."""
 
     def build(self) -> nn.Module:
-        """The network, for pictures (n, height, width, channels)."""
+        """Build the network, for pictures (n, height, width, channels)."""
         return Flattened(models.MLP((*self.hidden, CLASSES), dropout_rate=self.dropout_rate))
 
 
 @dataclass(frozen=True)
 class ConvNet:
-    """The convolutional network; a 2×2 max-pool follows each convolution."""
+    """Settings of the convolutional network; a 2×2 max-pool follows each convolution."""
 
     channels: tuple[int, ...] = (32, 64)
     """Channels of each 3×3 convolution."""
@@ -61,10 +61,10 @@ class ConvNet:
     dropout_rate: float | None = 0.5
     """Probability of dropping a unit of the dense layers, in [0, 1); None draws nothing."""
     normalization: Literal["batch", "layer", "group"] | None = None
-    """What stands between each layer and its activation."""
+    """Normalization between each layer and its activation."""
 
     def build(self) -> nn.Module:
-        """The network, for pictures (n, height, width, channels)."""
+        """Build the network, for pictures (n, height, width, channels)."""
         return models.ConvNet(
             CLASSES,
             channels=self.channels,
@@ -75,7 +75,7 @@ class ConvNet:
 
 
 class Flattened(nn.Module):
-    """A network over rows of numbers, for pictures."""
+    """Flatten pictures to rows of numbers before a network."""
 
     body: nn.Module
 
@@ -85,29 +85,29 @@ class Flattened(nn.Module):
 
 @dataclass(frozen=True)
 class Config:
-    """What every program can be told."""
+    """Options of all three programs."""
 
     folder: Path | None = None
-    """Where the files of the data set are: the original ones, or any of the same names and
-    format. None: the cache ($JAXNN_DATA/NAME, or ~/.cache/jaxnn/NAME), for originals only."""
+    """Folder of the data set's files: the originals, or any of the same names and format. None:
+    the cache ($JAXNN_DATA/NAME, or ~/.cache/jaxnn/NAME), for the originals only."""
     download: bool = False
-    """Fetch the original files that are missing, and check them."""
+    """Fetch missing original files, and check them."""
     val_fraction: float = 0.1
-    """Share of the original training part that is held out to validate, in (0, 1)."""
+    """Share of the original training part that is held out for validation, in (0, 1)."""
     optimizer: Optimizer = field(default_factory=Optimizer)
     epochs: int = 20
     """Passes over the training part."""
     batch_size: int | None = None
-    """Examples of a step. None: 64, or all there are where that is fewer."""
+    """Examples of a step. None: 64, or all examples where there are fewer."""
     patience: int | None = None
-    """Stop after this many epochs without a lower validation loss, and hand back the best
-    weights; None trains to the last epoch."""
+    """Stop after this many epochs without a lower validation loss, and return the best weights;
+    None trains to the last epoch."""
     seed: int = 0
-    """Of the split, the initial weights, the shuffle, dropout and augmentation."""
+    """Seed of the split, the initial weights, the shuffle, dropout and augmentation."""
     out: Path | None = None
-    """Where the run is written, a new folder; None: runs/NAME-DATE-TIME-seedN."""
+    """New folder in which the run is written; None: runs/NAME-DATE-TIME-seedN."""
     resume: Path | None = None
-    """The folder of an earlier run with these settings, to go on from its last checkpoint."""
+    """Folder of an earlier run with these settings, to resume from its last checkpoint."""
     devices: Devices = None
     """How devices share each batch. N: the first N devices; sharded: all of them, with the
     numbers of one; pmap: all of them, each with its own draws and batch statistics. None: like
@@ -116,7 +116,7 @@ class Config:
 
 @dataclass(frozen=True)
 class GreyConfig(Config):
-    """What the programs for MNIST and Fashion-MNIST can be told."""
+    """Options of the programs for MNIST and Fashion-MNIST."""
 
     model: Literal["mlp", "convnet"] = "mlp"
     """The network to train."""
@@ -124,7 +124,7 @@ class GreyConfig(Config):
     convnet: ConvNet = field(default_factory=ConvNet)
 
     def build(self) -> nn.Module:
-        """The network asked for."""
+        """Build the chosen network."""
         return (self.mlp if self.model == "mlp" else self.convnet).build()
 
 
@@ -135,7 +135,7 @@ def train(
     model: nn.Module,
     augmentation: Augmentation | None = None,
 ) -> jaxnn.Run:
-    """Train, evaluate on the test part, and say where the run is."""
+    """Train, evaluate on the test part, and print where the run is."""
     folder = config.out
     if folder is None and config.resume is None:
         folder = Path("runs") / time.strftime(f"{name}-%Y%m%d-%H%M%S-seed{config.seed}")
@@ -157,7 +157,7 @@ def train(
             settings=plain(asdict(config)),
         )
     except KeyboardInterrupt:
-        print(f"interrupted; to go on: --resume {folder or config.resume}, same settings")
+        print(f"interrupted; to resume: --resume {folder or config.resume}, same settings")
         raise
     test = run.evaluate(data.test)
     print(f"test accuracy {test['accuracy']:.4f}  (loss {test['loss']:.4f})")
@@ -169,7 +169,7 @@ def train(
 def make_recipe(
     config: Config, model: nn.Module, steps: int, augmentation: Augmentation | None = None
 ) -> jaxnn.Recipe:
-    """What is trained, in that many steps."""
+    """Make the recipe for a run of so many steps."""
     controllers = ()
     if config.patience is not None:
         controllers = (jaxnn.train.early_stopping(patience=config.patience),)
@@ -183,7 +183,7 @@ def make_recipe(
 
 
 def make_optimizer(settings: Optimizer, steps: int) -> Any:
-    """The optimizer, its rate over that many steps."""
+    """Make the optimizer, with its rate scheduled over so many steps."""
     rate: Any = settings.learning_rate
     if settings.schedule == "cosine":
         rate = schedules.cosine(rate, steps)

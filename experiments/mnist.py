@@ -1,4 +1,4 @@
-"""MNIST: 70,000 handwritten digits of 28×28 pixels.
+"""Train on MNIST: 70,000 handwritten digits of 28×28 pixels.
 
     python -m experiments.mnist --download
 
@@ -9,7 +9,7 @@ with its curves. Without --download the four files are only read: from the cache
 
     python -m experiments.mnist --folder DIR --model convnet --epochs 10
 
-Cost: at most 7 seconds an epoch on two CPU cores, 32 with convolutions, measured on
+Cost: up to 7 seconds an epoch on two cores of an x86 server, 32 with convolutions, measured on
 generated files of the full size while the cores were shared.
 Expected, from the literature and not measured here: test accuracy about 0.984 for a dense
 network without dropout and 0.987 to 0.990 with it (Srivastava et al. 2014), about 0.99 for
@@ -32,7 +32,7 @@ class Config(images.GreyConfig):
 
 
 def main(config: Config) -> jaxnn.Run:
-    """Train, evaluate on the test part, and say where the run is."""
+    """Train, evaluate on the test part, and print where the run is."""
     data = mnist(
         key=config.seed,
         folder=config.folder,

@@ -1,1 +1,1 @@
-"""Measurements behind the figures that jaxnn states: ratios within one run, with their spread."""
+"""Benchmarks behind the figures that jaxnn states: ratios within one run, with their spread."""

@@ -1,26 +1,28 @@
-"""How fast jaxnn trains, against the usual Flax loop, PyTorch and Keras, in one table.
+"""Compare jaxnn's speed with the usual Flax loop, PyTorch and Keras, in one table.
 
     python -m experiments.benchmarks
 
-trains the same networks, from the same weights on the same data, with each that can be
-imported (`pip install "jaxnn[benchmark]"`), in turn, so that what slows the machine down for a
-while slows all alike. It prints the table and writes it as JSON and as a page with pictures.
+trains the same networks, from the same weights and on the same data, with each competitor that
+can be imported (`pip install "jaxnn[benchmark]"`). They take turns, so that a slow spell of the
+machine slows all alike. It prints the table, and writes it as JSON and as a page with pictures.
 
-In every turn each goes through the same number of epochs, shuffling each, with Adam:
-jaxnn as `jaxnn.fit` does it, an epoch in one compiled call with the data on the device,
-recording loss and accuracy of each step; the Flax loop with one jitted step in each turn of a
-Python loop and batches from NumPy; PyTorch eager with its fused Adam; Keras with `fit` on JAX,
-one and 16 steps per execution. The last three record the loss alone. A ratio is the time of
-the peer over ours in the same turn: above 1 jaxnn is faster. "jaxnn again" is jaxnn against
-itself, and says what cannot be told apart. "of limit" is the share of the machine's rate of
-large float32 matrix products that the step reaches; its operations are those of the matrix
-products and convolutions by `jaxnn.nn.summary`, forward and of both gradients.
+In every turn each trains for the same number of shuffled epochs with Adam. jaxnn trains as
+`jaxnn.fit` does: one compiled call per epoch, data on the device, loss and accuracy of each step
+recorded. The Flax loop calls one jitted step on each batch from NumPy; PyTorch runs in eager mode
+with its fused Adam; Keras calls `fit` on JAX, with one and 16 steps per execution. These three
+record the loss alone. A ratio is the time of
+the peer over ours in the same turn: above 1 jaxnn is faster. "jaxnn again" is jaxnn over
+itself: the noise of the ratios. "of limit" is the share of the machine's rate of
+large float32 matrix products that the step reaches, counting the operations of matrix
+products and convolutions by `jaxnn.nn.summary`, forward and for both gradients.
 
 A second part times the whole of `jaxnn.fit`, with its record, its files and a line of progress
-an epoch, against the bare compiled calls; a third one the start of the process to the end of
-the first epoch, against the shortest Flax script for the same network.
+an epoch, against the bare compiled calls. A third part times the start of the process to the end
+of the first epoch, against the shortest Flax script for the same network: cold, with an empty
+cache of compiled programs, and warm over warm.
 
-Cost: 21 minutes on two cores; one for `--only 64-32 --peers flax pytorch`.
+Cost: 21 to 40 minutes on two cores of an x86 server; 1 to 2 for
+`--only 64-32 --peers flax pytorch`.
 Expected there, with JAX 0.10, PyTorch 2.13 and Keras 3.15, as ratios:
 
                                 Flax loop  PyTorch  Keras  Keras, 16 steps
@@ -32,10 +34,10 @@ Expected there, with JAX 0.10, PyTorch 2.13 and Keras 3.15, as ratios:
     CNN, each of eight members        3.7      0.9    4.0              3.9
     ResNet-20                         1.8      0.7    2.2              2.3
 
-`fit` takes 1.04 and 1.00 of the bare calls' time; the digits reach the end of their first epoch
-in 1.27 (MLP) and 1.11 (convolutional) of the script's time, in 0.60 and 0.43 with a warm cache. A
-process that is unlucky with its memory trains ResNet-20 slower by a third, and whatever takes
-microseconds varies by a fifth from hour to hour.
+`fit` takes 1.04 and 1.00 of the bare calls' time. The digits reach the end of their first epoch in
+1.1 to 1.2 (MLP) and 0.8 to 1.2 (convolutional) of the script's time cold, and in 1.3 to 1.4 and 1.2
+to 1.4 warm over warm. A process that is unlucky with its memory trains ResNet-20 slower by a third,
+and measurements of microseconds vary by a fifth from hour to hour.
 """
 
 from __future__ import annotations
@@ -89,7 +91,7 @@ class Config:
 
 @dataclass(frozen=True)
 class Results:
-    """All that was measured."""
+    """Hold all measurements of a run."""
 
     machine: dict[str, Any]
     rows: list[Row]
@@ -174,7 +176,7 @@ def _about(machine: dict[str, Any]) -> str:
 
 
 def _plain(found: Any) -> Any:
-    """As JSON would have it: what has fields becomes a dict of them."""
+    """Convert to JSON-like values: dataclasses and named tuples become dicts of their fields."""
     if is_dataclass(found) and not isinstance(found, type):
         return _plain(vars(found))
     if hasattr(found, "_asdict"):

@@ -1,4 +1,4 @@
-"""Who takes part, where it can be imported."""
+"""The competitors, as far as they can be imported."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["COMPETITORS", "OURS", "make", "present"]
 
 
 class Competitor(NamedTuple):
-    """Where its trainer is made, and what that needs."""
+    """Name the module that makes a competitor's trainer, and the package that it needs."""
 
     module: str
     package: str
@@ -32,14 +32,14 @@ COMPETITORS = {
 
 
 def make(name: str, task: Task, data: Set, start: Start) -> Trainer:
-    """The trainer of a competitor; its module is imported now."""
+    """Import a competitor's module and make its trainer."""
     module, _, options = COMPETITORS[name]
     found = importlib.import_module(f"experiments.benchmarks.{module}")
     return found.make(task, data, start, **options)
 
 
 def present(wanted: Sequence[str]) -> list[str]:
-    """The peers that are wanted and installed, in the order of the table.
+    """List the peers that are wanted and installed, in the order of the table.
 
     Args:
       wanted: beginnings of names, in any case; none: all.

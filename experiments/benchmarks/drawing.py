@@ -1,4 +1,4 @@
-"""The page of the benchmarks."""
+"""Draw the page of the benchmarks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["write_page"]
 
-# Okabe and Ito's, as in all pictures here; the second run of jaxnn is the same in grey.
+# Okabe and Ito's colours, as in all pictures; the second run of jaxnn is grey.
 _COLOURS = dict(
     zip(
         (*COMPETITORS, AGAIN),
@@ -39,7 +39,7 @@ _HOW = (
 def write_page(
     path: Path, rows: Sequence[Row], starts: Sequence[Startup], words: Sequence[str]
 ) -> Path:
-    """Write the pictures with what `words` say of the machine and of `fit`."""
+    """Write the pictures, and above them the lines of `words` about the machine and `fit`."""
     sections = [("How to read this", "\n\n".join([_HOW, *words]), [])]
     if rows:
         sections += [

@@ -1,4 +1,4 @@
-"""What dropout costs a training step, with jaxnn's draws and with Flax's.
+"""Measure what dropout costs a training step, with jaxnn's draws and with Flax's.
 
     python -m experiments.benchmarks.dropout_draws
 
@@ -7,7 +7,7 @@ trains each network in one compiled loop of steps without dropout, with `jaxnn.n
 step takes than without dropout: jaxnn's share of Flax's. Flax's share of Flax's says what this
 machine cannot tell apart.
 
-Cost: about a minute on two CPU cores.
+Cost: 1 to 2 minutes on two cores of an x86 server.
 Expected: shares of a half and less, that is, at least twice as fast.
 """
 
@@ -67,7 +67,7 @@ class Network(nn.Module):
 
 
 def main(config: Config) -> dict[str, tuple[float, float]]:
-    """Print the table; medians of (our share of Flax's, Flax's of Flax's) by network."""
+    """Print the table; return by network the medians of our and Flax's cost over Flax's."""
     print(
         f"{'network':26} {'µs without':>10} {'ours':>7} {'Flax':>7} {'times':>6} {'share':>6}  "
         f"{'spread':13} {'A/A':>5}  spread"
@@ -100,7 +100,7 @@ def _spread(ratios: np.ndarray) -> str:
 
 
 class _Run:
-    """A compiled loop of training steps over eight batches that lie on the device."""
+    """Run a compiled loop of training steps over eight batches on the device."""
 
     def __init__(self, model: Network, widths: tuple[int, ...], batch: int, steps: int) -> None:
         root = jax.random.key(0)
@@ -125,7 +125,7 @@ class _Run:
         self.time()
 
     def time(self) -> float:
-        """Seconds of one step, the best of three: whatever else runs can only lengthen it."""
+        """Return the seconds of one step, the least of three: other processes can only add time."""
         return min(self._time_once() for _ in range(3)) / self._steps
 
     def _time_once(self) -> float:

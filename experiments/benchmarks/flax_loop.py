@@ -1,4 +1,4 @@
-"""The usual Flax loop: one jitted step in each turn of a Python loop, batches from NumPy."""
+"""The usual Flax loop: a Python loop over batches from NumPy, which calls one jitted step."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class TrainState(train_state.TrainState):
 
 @jax.jit
 def train_step(state: TrainState, x: jax.Array, y: jax.Array) -> tuple[TrainState, jax.Array]:
-    """One update; the loss."""
+    """Take one step, and return its loss."""
 
     def loss_of(params: Any) -> tuple[jax.Array, Any]:
         logits, updated = state.apply_fn(
@@ -86,7 +86,7 @@ def train_step(state: TrainState, x: jax.Array, y: jax.Array) -> tuple[TrainStat
 
 
 def make(task: Task, data: Set, start: Start) -> Trainer:
-    """A trainer."""
+    """Make a trainer."""
     return _Loop(task, data, start)
 
 

@@ -1,4 +1,4 @@
-"""The digits in as few lines of Flax and Optax as do the same: what start-up is held against.
+"""Train on the digits in as few lines of Flax and Optax as possible, to compare start-up with.
 
     python -m experiments.benchmarks.flax_script convnet
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-os.environ["KERAS_BACKEND"] = "jax"  # is read once, at the import that follows
+os.environ["KERAS_BACKEND"] = "jax"  # Keras reads it once, when imported below
 
 import keras
 import numpy as np
@@ -16,7 +16,7 @@ __all__ = ["make"]
 
 
 def network(task: Task) -> Any:
-    """The task's network."""
+    """Build the task's network."""
     if task.depth is not None:
         return _resnet(task.shape, task.depth)
     layers: list[Any] = [keras.Input(task.shape)]
@@ -68,7 +68,7 @@ def load(model: Any, start: Start) -> None:
 
 
 def make(task: Task, data: Set, start: Start, steps_per_execution: int = 1) -> Trainer:
-    """A trainer."""
+    """Make a trainer."""
     return _Fit(task, data, start, steps_per_execution)
 
 

@@ -1,4 +1,4 @@
-"""Peak memory of a process that does nothing but train one task with one competitor.
+"""Measure the peak memory of a process that trains one task with one competitor.
 
     python -m experiments.benchmarks.memory --task 784-10 --competitor jaxnn
 
@@ -35,7 +35,7 @@ class Config:
 
 
 def peak_memory(task: Task, competitor: str) -> int:
-    """Bytes that training takes in a process of its own."""
+    """Return the bytes that training takes in a process of its own."""
     command = [sys.executable, "-m", "experiments.benchmarks.memory"]
     options = {
         "--task": task.name,
@@ -51,7 +51,7 @@ def peak_memory(task: Task, competitor: str) -> int:
 
 
 def main(config: Config) -> int:
-    """Train and print."""
+    """Train, and print the peak memory."""
     task = next(task for task in TASKS if task.name == config.task)
     task = task if config.steps is None else task.of_steps(config.steps)
     task = task if config.members is None else replace(task, members=config.members)
@@ -63,7 +63,7 @@ def main(config: Config) -> int:
 
 def _peak() -> int:
     status = Path("/proc/self/status")
-    if status.exists():  # Linux counts what the parent had before the program into `getrusage`
+    if status.exists():  # on Linux `getrusage` includes the parent's memory before `exec`
         return 1024 * int(re.findall(r"VmHWM:\s*(\d+) kB", status.read_text())[0])
     unit = 1 if sys.platform == "darwin" else 1024
     return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -16,11 +16,14 @@ from jaxnn.data.batches import epoch_order, size, take
 from jaxnn.recipe import MakeRecipe
 from jaxnn.train.devices.transfer import copy
 from jaxnn.train.loop.chunk import train_chunk
-from jaxnn.train.loop.tally import start_tally
+from jaxnn.train.loop.tally import emptied, start_tally
 from jaxnn.train.prepare.prepare import Prepared, prepare
 from jaxnn.train.prepare.setup import Setup
 
 __all__ = ["begin", "make", "recipe_of"]
+
+
+_emptied = jax.jit(emptied)
 
 
 @cache  # two trainers of one task share what is compiled, as two runs of one recipe do
@@ -70,13 +73,16 @@ class _One:
         self.parameters = _count(prepared.state.params)
         self._task, self._program, self._state = task, prepared.program, prepared.state
         self._source, self._key = prepared.train, prepared.key
-        self._epoch = 0
+        self._epoch, self._empty = 0, None
 
     def __call__(self) -> float:
         losses = []
         for _ in range(self._task.epochs):
             (chunk,) = self._source.chunks(self._key, self._epoch, None)
-            tally = start_tally(self._program, self._state, chunk.data, chunk.capacity)
+            if self._empty is None:
+                tally = start_tally(self._program, self._state, chunk.data, chunk.capacity)
+            else:
+                tally = self._empty
             self._state, tally = train_chunk(
                 self._program,
                 self._state,
@@ -86,6 +92,7 @@ class _One:
                 np.int32(0),
                 np.int32(self._task.batches),
             )
+            self._empty = _emptied(tally)  # at the end of an epoch, as `fit` does
             losses.append(tally.sums["loss"])
             self._epoch += 1
         jax.block_until_ready(self._state)

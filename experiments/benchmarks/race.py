@@ -1,4 +1,4 @@
-"""One row of the table: everyone on one task."""
+"""One row of the table: all competitors on one task."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ AGAIN = "jaxnn again"
 
 @dataclass(frozen=True)
 class Row:
-    """What was measured on a task; by competitor where it is a dict.
+    """Hold what was measured on a task; dicts are by competitor.
 
     Attributes:
       task: its name.
@@ -49,7 +49,7 @@ class Row:
 
 
 def race(task: Task, peers: Sequence[str], alternations: int, peak_rate: float) -> Row:
-    """Train the task with jaxnn, with jaxnn again, and with each peer, in turn.
+    """Train the task in turn with jaxnn, with jaxnn again, and with each peer.
 
     Args:
       task: what is trained.
@@ -87,7 +87,7 @@ def race(task: Task, peers: Sequence[str], alternations: int, peak_rate: float) 
         compilation={
             name: max(warmed[name][0] - seconds[name].median * trained[name], 0.0)
             for name in taken
-            if name != AGAIN  # it finds compiled what the first one has left
+            if name != AGAIN  # it reuses the programs that the first run compiled
         },
         losses=losses,
         share={name: operations / each.median / peak_rate for name, each in seconds.items()},
@@ -96,7 +96,7 @@ def race(task: Task, peers: Sequence[str], alternations: int, peak_rate: float) 
 
 
 def _warm(trainer: Trainer) -> tuple[float, float]:
-    """Seconds and loss of the first timing; a second one settles what depends on the first."""
+    """Return seconds and loss of the first timing, after a second one as further warm-up."""
     seconds, loss = stopwatch(trainer)
     trainer()
     return seconds, loss

@@ -39,7 +39,7 @@ SCRIPT, SCRIPT_WARM = "Flax script", "Flax script, warm cache"
 
 
 def startup(network: str, alternations: int) -> Startup:
-    """Start each so many times, in turn."""
+    """Start each program in turn, `alternations` times."""
     # What the script does not do is left out here too.
     options = [f"--augmentation.{move}=0" for move in ("rotation", "translation")]
     ours = ["experiments.digits", f"--model={network}", "--average=None", *options]

@@ -1,4 +1,4 @@
-"""The table, as lines of text."""
+"""Format the table as lines of text."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HEADER = (
 
 
 def row_lines(row: Row) -> Iterator[str]:
-    """A task: a heading, and a line for each competitor."""
+    """Format a task as a heading and a line for each competitor."""
     members = f", {row.members} members, per member" if row.members > 1 else ""
     yield (
         f"{row.task}, batch {row.batch}{members}: {row.parameters:,} parameters, "
@@ -37,8 +37,11 @@ def row_lines(row: Row) -> Iterator[str]:
 
 
 def startup_lines(startup: Startup) -> Iterator[str]:
-    """Start-up: a line for each way."""
-    yield f"start-up to the end of the first epoch, {startup.network}: s, ratio to the Flax script"
+    """Format start-up as a line for each way of starting."""
+    yield (
+        f"start-up to the end of the first epoch, {startup.network}: s, ratio to the Flax script, "
+        "warm to warm"
+    )
     for name, seconds in startup.seconds.items():
         ratio = startup.ratios.get(name)
         line = f"  {name:24} {seconds.median:6.2f} {spread(seconds):12}"
@@ -46,7 +49,7 @@ def startup_lines(startup: Startup) -> Iterator[str]:
 
 
 def overhead_line(overhead: Overhead) -> str:
-    """The whole of `fit`."""
+    """Format the time of `fit` over that of the bare compiled calls."""
     return (
         f"  {overhead.task}, {overhead.epochs} epochs, {overhead.steps} steps, "
         f"{overhead.seconds.median:.2f} s: fit {overhead.fit.median:.3f} {spread(overhead.fit)}, "
@@ -55,5 +58,5 @@ def overhead_line(overhead: Overhead) -> str:
 
 
 def spread(found: Quartiles) -> str:
-    """The quartiles."""
+    """Format the quartiles."""
     return f"{found.low:.2f}–{found.high:.2f}"

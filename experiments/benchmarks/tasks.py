@@ -1,8 +1,7 @@
-"""What every competitor trains: the same networks from the same weights on the same data.
+"""The tasks: the same networks, first weights and data for every competitor.
 
-The data are made up: standard normal inputs, whose labels are the largest outputs of a random
-linear map, so that there is something to learn. The weights are those that jaxnn draws, and
-each peer starts from a copy.
+The data are synthetic: standard normal inputs, labelled by the largest output of a random linear
+map, so that they can be learned. jaxnn draws the weights, and each peer starts from a copy.
 """
 
 from __future__ import annotations
@@ -24,18 +23,19 @@ RATE = 1e-3  # of Adam, everywhere
 
 @dataclass(frozen=True)
 class Task:
-    """A network and its data.
+    """Describe a network and its data.
 
     Attributes:
-      name: of the row.
-      shape: of an input.
+      name: name of the row.
+      shape: shape of an input.
       batch: examples of a step.
       batches: steps of an epoch; each begins with a new shuffle.
-      epochs: of one timing.
+      epochs: epochs of one timing.
       hidden: units of the dense layers before the last.
       dropout: probability of dropping a unit behind each of them, or None.
-      channels: of 3×3 convolutions, each with a ReLU and a 2×2 max-pool, before them.
-      depth: of a residual network instead of all these, or None.
+      channels: channels of 3×3 convolutions before the dense layers, each with a ReLU and a 2×2
+        max-pool.
+      depth: layers of a residual network in place of all these, or None.
       members: networks that jaxnn trains at once, and that its time is divided by.
     """
 
@@ -52,16 +52,16 @@ class Task:
 
     @property
     def steps(self) -> int:
-        """Steps of one timing."""
+        """Count the steps of one timing."""
         return self.batches * self.epochs
 
     def of_steps(self, steps: int) -> Task:
-        """The same with about this many steps in a timing."""
+        """Return the same task with about this many steps in a timing."""
         batches = min(self.batches, steps)
         return replace(self, batches=batches, epochs=steps // batches)
 
     def model(self) -> Any:
-        """The network as jaxnn has it."""
+        """Build the network with jaxnn."""
         if self.depth is not None:
             return nn.ResNet(CLASSES, depth=self.depth)
         if self.channels:
@@ -71,7 +71,7 @@ class Task:
         return nn.LogisticRegression(CLASSES)
 
     def floating_operations(self) -> int:
-        """Of a step, in matrix products and convolutions; twice the multiply-adds.
+        """Count a step's operations in matrix products and convolutions, two per multiply-add.
 
         Forward, and as much again for each of two gradients, of the weights and of the
         inputs; the data need none.
@@ -121,14 +121,14 @@ TASKS = [
 
 
 class Set(NamedTuple):
-    """The data, as NumPy arrays."""
+    """Hold the data as NumPy arrays."""
 
     x: np.ndarray  # (n, *shape) float32
     y: np.ndarray  # (n,) int32
 
     @staticmethod
     def of(task: Task, seed: int = 0) -> Set:
-        """The data of a task."""
+        """Make the data of a task."""
         rng = np.random.default_rng(seed)
         x = rng.standard_normal((task.batch * task.batches, *task.shape), np.float32)
         teacher = rng.standard_normal((math.prod(task.shape), CLASSES), np.float32)
@@ -136,18 +136,18 @@ class Set(NamedTuple):
 
 
 class Start(NamedTuple):
-    """The weights that training starts from."""
+    """Hold the weights that training starts from."""
 
     variables: Any  # {"params": …, "batch_stats": … where there are any}, as NumPy arrays
 
     @staticmethod
     def of(task: Task, seed: int = 0) -> Start:
-        """The first weights of a task."""
+        """Draw the first weights of a task."""
         model, example = task.model(), np.zeros((1, *task.shape), np.float32)
         return Start(jax.device_get(jax.jit(model.init)(jax.random.key(seed), example)))
 
     def layers(self, kind: str) -> list[dict[str, np.ndarray]]:
-        """The weights of the layers of a kind, "Conv", "BatchNorm" or "Dense", in their order."""
+        """Return the weights of all layers of a kind, "Conv", "BatchNorm" or "Dense", in order."""
         params = self.variables["params"]
         names = [name for name in params if name.rpartition("_")[0] == kind]
         names.sort(key=lambda name: int(name.rpartition("_")[2]))
@@ -156,7 +156,7 @@ class Start(NamedTuple):
 
 
 class Trainer(Protocol):
-    """A competitor, ready to train; it goes on from where it was at each call."""
+    """Train as one competitor; each call goes on from where the last one ended."""
 
     parameters: int
     """Numbers in all parameters of one network."""

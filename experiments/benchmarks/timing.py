@@ -1,4 +1,4 @@
-"""Times taken in turn, so that what slows the machine down for a while slows all alike."""
+"""Time pieces of work in turn, so that a slow spell of the machine slows all alike."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Quartiles", "alternate", "matrix_product_rate", "stopwatch"]
 
 
 class Quartiles(NamedTuple):
-    """The middle of some numbers, and their spread."""
+    """Hold the median of some numbers and their quartiles."""
 
     median: float
     low: float
@@ -22,20 +22,20 @@ class Quartiles(NamedTuple):
 
     @staticmethod
     def of(numbers: np.ndarray) -> Quartiles:
-        """Of a vector."""
+        """Compute them of a vector."""
         low, median, high = np.quantile(numbers, (0.25, 0.5, 0.75))
         return Quartiles(float(median), float(low), float(high))
 
 
 def stopwatch(work: Callable[[], Any]) -> tuple[float, Any]:
-    """Seconds that some work takes, and what it returns."""
+    """Return the seconds that some work takes, and its result."""
     start = time.perf_counter()
     result = work()
     return time.perf_counter() - start, result
 
 
 def alternate(works: Mapping[str, Callable[[], Any]], times: int) -> dict[str, np.ndarray]:
-    """Seconds of each piece of work, taken in turn; another one begins each time.
+    """Return the seconds of each piece of work, timed in turn, each turn beginning with another.
 
     >>> taken = alternate({"a": lambda: None, "b": lambda: None}, 3)
     >>> {name: len(seconds) for name, seconds in taken.items()}
@@ -51,7 +51,7 @@ def alternate(works: Mapping[str, Callable[[], Any]], times: int) -> dict[str, n
 
 
 def matrix_product_rate(size: int = 1024, times: int = 9) -> float:
-    """FLOP/s of the product of two square float32 matrices: what the machine can do at best."""
+    """Measure the FLOP/s of a product of two square float32 matrices, as the machine's limit."""
     a = jax.random.normal(jax.random.key(0), (size, size), jnp.float32)
     product = jax.jit(jnp.matmul)
     product(a, a).block_until_ready()

@@ -1,4 +1,4 @@
-"""PyTorch, eager, with the fused Adam and as many threads as it takes by itself."""
+"""PyTorch in eager mode, with its fused Adam and its default number of threads."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["make"]
 
 
 def network(task: Task) -> nn.Module:
-    """The task's network."""
+    """Build the task's network."""
     if task.depth is not None:
         return ResNet(task.depth)
     layers: list[nn.Module] = []
@@ -101,7 +101,7 @@ def _copy(parameter: Tensor, value: np.ndarray) -> None:
 
 
 def make(task: Task, data: Set, start: Start) -> Trainer:
-    """A trainer."""
+    """Make a trainer."""
     return _Loop(task, data, start)
 
 

@@ -1,1 +1,1 @@
-"""The lectures' own programs: each runs as `python -m experiments.lectures.NAME`."""
+"""The lectures' own programs. `python -m experiments.lectures.NAME` runs one."""

@@ -1,4 +1,4 @@
-"""How large the activations of six layers are, for small, large, Xavier and He weights.
+"""Draw the activations of six layers for small, large, Xavier and He weights.
 
     python -m experiments.lectures.activation_statistics
 
@@ -6,8 +6,9 @@ A batch of 16 inputs from a standard normal goes through six layers of 4096 unit
 biases, tanh or ReLU; the weights are N(0, 0.01²), N(0, 0.05²), Xavier's in the form of the
 lecture, N(0, 1/fan-in), or He's, N(0, 2/fan-in). The page shows the histogram of every layer.
 
-Cost: about 10 seconds on two CPU cores and 2 GB of memory; half of it is the drawing of 100
-million random numbers, which all four kinds of weights share.
+Cost: 10 to 14 seconds on two cores of an x86 server, the upper end with other work beside it, and
+2 GB of memory. Half of the time goes into drawing 100 million random numbers, which all four
+initializers share.
 Expected, the standard deviation of the first and of the last layer's activations:
 
               tanh             ReLU
@@ -63,9 +64,9 @@ class Config:
     large: float = 0.05
     """Standard deviation of the large weights, at least 0."""
     seed: int = 0
-    """Of the inputs and the weights."""
+    """Seed of the inputs and the weights."""
     page: Path = Path("runs/lectures/activation_statistics.html")
-    """Where the pictures are written, as one HTML file."""
+    """HTML file in which the pictures are written."""
 
 
 ACTIVATIONS = {"tanh": nn.tanh, "ReLU": nn.relu}
@@ -75,7 +76,7 @@ Activations = dict[str, dict[str, np.ndarray]]
 
 
 def weights(config: Config) -> dict[str, nn.Initializer]:
-    """The kinds of weights, by the name that the page gives them."""
+    """Return the initializers by the names that the page gives them."""
     return {
         f"N(0, {config.small:g}²)": nn.normal(config.small),
         f"N(0, {config.large:g}²)": nn.normal(config.large),
@@ -86,7 +87,7 @@ def weights(config: Config) -> dict[str, nn.Initializer]:
 
 @partial(jax.jit, static_argnums=0)
 def forward(config: Config, key: jax.Array) -> dict[str, dict[str, jax.Array]]:
-    """The activations of all layers, for every activation function and kind of weights.
+    """Compute the activations of all layers for every activation function and initializer.
 
     The network of each kind has the same random numbers, times another deviation; the
     compiler draws them once.
@@ -106,7 +107,7 @@ def forward(config: Config, key: jax.Array) -> dict[str, dict[str, jax.Array]]:
 
 
 def main(config: Config) -> Activations:
-    """Compute, print the deviations and draw the histograms; the activations."""
+    """Compute the activations, print their deviations, draw the histograms."""
     for name in ("layers", "width", "batch"):
         check_positive_int(name, getattr(config, name))
     found = jax.device_get(forward(config, jax.random.key(config.seed)))
@@ -139,7 +140,7 @@ WORDS = {
 
 
 def draw(found: Mapping[str, Mapping[str, np.ndarray]], config: Config) -> Path:
-    """The page."""
+    """Write the page."""
     how = (
         f"{config.batch} inputs from a standard normal go through {config.layers} layers of "
         f"{config.width} units without biases. Above each histogram stand the mean and the "
@@ -153,7 +154,7 @@ def draw(found: Mapping[str, Mapping[str, np.ndarray]], config: Config) -> Path:
 
 
 def deviations(found: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
-    """The standard deviation by layer, a panel for each activation."""
+    """Draw the standard deviation by layer, a panel for each activation function."""
     from matplotlib.figure import Figure
 
     with plain_style():
@@ -178,7 +179,7 @@ def deviations(found: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
 
 
 def histograms(name: str, by_kind: Mapping[str, np.ndarray]) -> Figure:
-    """A row for each kind of weights, a column for each layer."""
+    """Draw the histograms: a row for each initializer, a column for each layer."""
     from matplotlib.figure import Figure
 
     layers = len(next(iter(by_kind.values())))
@@ -200,7 +201,7 @@ def histograms(name: str, by_kind: Mapping[str, np.ndarray]) -> Figure:
 
 
 def _highest(activations: np.ndarray) -> float:
-    """Where a row of histograms ends: above nearly all of its widest layer."""
+    """Find the end of a row's axis, above nearly all activations of its widest layer."""
     return float(max(np.quantile(layer, 0.999) for layer in activations)) or 1.0
 
 

@@ -1,4 +1,4 @@
-"""The pictures of `optimizer_paths`."""
+"""Draw the pictures of `optimizer_paths`."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 STARTS = (COLOURS["train"], COLOURS["val"])
-# Okabe and Ito's and a grey, which stay apart for every kind of colour vision, light and dark.
+# Okabe and Ito's colours and a grey, which every kind of colour vision tells apart.
 LINES = (COLOURS["train"], COLOURS["val"], "#009e73", "#cc79a7", "#8c8c8c")
 _COLUMNS = 5
-_FLOOR = 1e-12  # losses below are not told apart
+_FLOOR = 1e-12  # lower losses are drawn here
 
 
 def path_panels(scene: Any, chosen: Mapping[str, Any], *, every: int) -> Figure:
-    """A contour picture for each optimizer, with its paths and a dot at `every` so many steps."""
+    """Draw contours for each optimizer, with its paths and a dot every `every` steps."""
     from matplotlib.figure import Figure
 
     rows = len(chosen) // _COLUMNS + 1  # at least one place is left for the legend
@@ -95,7 +95,7 @@ def _path(axes: Axes, points: np.ndarray, colour: str, window: Sequence[float], 
 
 
 def _until_settled(points: np.ndarray, window: Sequence[float]) -> np.ndarray:
-    """The path up to where the rest of it would be smaller than a dot."""
+    """Cut the path off where the rest of it would be smaller than a dot."""
     size = 2e-3 * (window[1] - window[0])
     moving = np.linalg.norm(points - points[-1], axis=1) > size
     last = int(np.max(np.nonzero(moving)[0], initial=0))
@@ -105,7 +105,7 @@ def _until_settled(points: np.ndarray, window: Sequence[float]) -> np.ndarray:
 def loss_panels(
     scene: Any, chosen: Mapping[str, Any], families: Mapping[str, Sequence[str]]
 ) -> Figure:
-    """The loss from the first start by step, a panel for each family."""
+    """Draw the loss from the first start by step, a panel for each family."""
     from matplotlib.figure import Figure
 
     with plain_style():
@@ -118,7 +118,7 @@ def loss_panels(
         for axes, (family, names) in zip(panels, families.items(), strict=True):
             for place, (name, colour) in enumerate(zip(names, LINES, strict=False)):
                 loss = np.maximum(chosen[name].losses[0], _FLOOR)
-                # Two forms of one thing draw one line: the later is dashed, for both to show.
+                # Two forms of one optimizer draw the same line: the later is dashed, to show both.
                 dashes = (0, (3, 3)) if "rate inside" in name or "current" in name else "-"
                 axes.plot(
                     loss,

@@ -1,4 +1,4 @@
-"""Keras' multi-layer perceptron: 20 inputs, 64-64-10, SGD with decay and Nesterov.
+"""Train Keras' multi-layer perceptron: 20 inputs, 64-64-10, SGD with decay and Nesterov.
 
     python -m experiments.lectures.keras_mlp
 
@@ -10,10 +10,10 @@ nesterov=True) is, at update t counted from 0,
 
 which is `jaxnn.optim.nesterov(form="current", rate_in_velocity=True)` over
 `schedules.inverse_time`. Batches of 16, 20 epochs. The lecture does not say what X_train is;
-here it is 1,000 draws from a normal, labelled by the largest of ten random linear functions,
-and 100 more to test. With `--labels random` the labels are drawn by lot, as in Keras' guide.
+here it is 1,000 draws from a normal, labelled by the largest of ten random linear functions, and
+100 more for the test. With `--labels random` the labels are random, as in Keras' guide.
 
-Cost: about 3 seconds on two CPU cores.
+Cost: 3 to 7 seconds on two cores of an x86 server, the upper end with other work beside it.
 Expected: the lecture's rate is too high for its momentum, since 0.1/(1 − 0.9) is a step of 1:
 the training loss ends between 4.3 and 4.7, above the log 10 = 2.3 of knowing nothing, and the
 test accuracy between 0.40 and 0.60 (seeds 0 to 4). With `--learning-rate 0.01` it is 0.72 to
@@ -43,23 +43,23 @@ class Config:
     dropout_rate: float | None = 0.5
     """Probability of dropping a hidden unit, in [0, 1); None draws nothing."""
     init_limit: float = 0.05
-    """The first weights are uniform between minus this and this."""
+    """Bound b of the initial weights, which are drawn from U(−b, b)."""
     learning_rate: float = 0.1
     """Step size α₀ of the first update, at least 0."""
     decay: float = 1e-6
     """Keras' decay k of the rate, at least 0: α₀/(1 + k·t) at update t."""
     momentum: float = 0.9
-    """Of Nesterov's velocity, in [0, 1]."""
+    """Decay of Nesterov's velocity, in [0, 1]."""
     labels: Literal["linear", "random"] = "linear"
-    """Classes by the largest of ten random linear functions of the input, or by lot."""
+    """Classes by the largest of ten random linear functions of the input, or at random."""
     examples: int = 1000
-    """Examples to train on; a tenth as many are tested on."""
+    """Training examples; there are a tenth as many test examples."""
     batch_size: int = 16
     """Examples of a step."""
     epochs: int = 20
     """Passes over the examples."""
     seed: int = 0
-    """Of the data, the first weights, the shuffle and dropout."""
+    """Seed of the data, the initial weights, the shuffle and dropout."""
     devices: Devices = None
     """How devices share each batch. N: the first N devices; sharded: all of them, with the
     numbers of one; pmap: all of them, each with its own draws and batch statistics. None: like
@@ -67,7 +67,7 @@ class Config:
 
 
 class Result(NamedTuple):
-    """What the program computed."""
+    """Hold what the program computed."""
 
     run: jaxnn.Run
     data: jaxnn.data.Data
@@ -76,7 +76,7 @@ class Result(NamedTuple):
 
 
 def make_data(config: Config) -> jaxnn.data.Data:
-    """Inputs from a standard normal, and their classes."""
+    """Draw inputs from a standard normal, and give them classes."""
     rng = np.random.default_rng(config.seed)
     n, n_test = config.examples, max(config.examples // 10, 1)
     x = rng.standard_normal((n + n_test, 20)).astype(jax.dtypes.canonicalize_dtype(float))
@@ -89,7 +89,7 @@ def make_data(config: Config) -> jaxnn.data.Data:
 
 
 def make_recipe(config: Config) -> jaxnn.Recipe:
-    """What is trained."""
+    """Make the recipe."""
 
     def uniform(key: jax.Array, shape: tuple[int, ...], dtype: type = float) -> jax.Array:
         return jax.random.uniform(key, shape, dtype, -config.init_limit, config.init_limit)

@@ -1,15 +1,15 @@
-"""The paths of all optimizers through a narrow valley, a saddle and Rosenbrock's function.
+"""Draw the optimizers' paths through a narrow valley, a saddle and Rosenbrock's function.
 
     python -m experiments.lectures.optimizer_paths
 
 Each optimizer of jaxnn.optim descends on three surfaces of two variables, from two starts
-each, at thirteen rates from 1e-4 to 1. That is one compiled program: within it an optimizer
-is mapped over surfaces, starts and rates, and scanned over steps. For the pictures, each
-optimizer has on each surface the rate at which it ends lowest, or where several end below
-1e-6, the lowest of these rates; so they show the optimizer and not our guess of a rate, nor
-the luck of a last step.
+each, at thirteen rates from 1e-4 to 1. All of it is one compiled program, in which an optimizer is
+mapped over surfaces, starts and rates, and scanned over steps. The pictures show each optimizer
+on each surface at the rate at which it ends lowest or, where it ends below 1e-6 at several rates,
+at the lowest of these. So they depend neither on our guess of a rate nor on a lucky last step.
 
-Cost: about 5 seconds on two CPU cores, half of it compilation, half drawing.
+Cost: 5 to 12 seconds on two cores of an x86 server, the upper end with other work beside it;
+half of it is compilation, half drawing.
 Expected (the higher of the two last losses): in the valley, gradient descent ends at 4e-4,
 momentum at 3e-9, Nesterov at 1e-11, AdaGrad below 1e-20, Adam at 1e-8, and RMSProp, whose
 steps do not shrink, at 3e-3. At the saddle all end below 1e-6. On Rosenbrock's function
@@ -62,7 +62,7 @@ def rosenbrock(point: jax.Array) -> jax.Array:
 
 
 class Scene(NamedTuple):
-    """A surface with what is drawn of it."""
+    """Describe a surface and what is drawn of it."""
 
     title: str
     loss: Surface
@@ -151,18 +151,18 @@ class Config:
     highest_rate: float = 1.0
     """The highest of them."""
     page: Path = Path("runs/lectures/optimizer_paths.html")
-    """Where the pictures are written, as one HTML file."""
+    """HTML file in which the pictures are written."""
 
 
 class Paths(NamedTuple):
-    """Of one optimizer: axes are surface, start, rate, step and, of points, coordinate."""
+    """Hold one optimizer's paths; axes: surface, start, rate, step, and coordinate of points."""
 
     points: Any  # (surfaces, starts, rates, steps + 1, 2)
     losses: Any  # (surfaces, starts, rates, steps + 1)
 
 
 class Chosen(NamedTuple):
-    """Of one optimizer on one surface, at the rate that is drawn."""
+    """Hold one optimizer's paths on one surface at the rate that is drawn."""
 
     rate: float
     points: np.ndarray  # (starts, steps + 1, 2)
@@ -176,7 +176,7 @@ def descend(
     start: jax.Array,
     rate: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
-    """One path: its points and losses, the start included. All arguments may be traced."""
+    """Compute one path: points and losses, the start included. Arrays may be traced."""
     tx = make(rate)
     losses = [scene.loss for scene in SCENES.values()]
 
@@ -199,7 +199,7 @@ def descend(
 
 @partial(jax.jit, static_argnums=0)
 def all_paths(steps: int, starts: jax.Array, rates: jax.Array) -> dict[str, Paths]:
-    """Every optimizer on every surface, from every start, at every rate: one program.
+    """Compute all paths in one program: optimizers by surfaces, starts and rates.
 
     Args:
       steps: static.
@@ -218,7 +218,7 @@ def all_paths(steps: int, starts: jax.Array, rates: jax.Array) -> dict[str, Path
 
 
 def choose(paths: Paths, rates: np.ndarray) -> dict[str, Chosen]:
-    """For each surface the rate to draw, see above; a path counts by its last loss.
+    """Choose the rate to draw on each surface, by the last loss of the paths.
 
     The loss of a rate is the sum over the starts. All that are below 1e-6 have arrived alike.
     """
@@ -231,7 +231,7 @@ def choose(paths: Paths, rates: np.ndarray) -> dict[str, Chosen]:
 
 
 def main(config: Config) -> dict[str, dict[str, Chosen]]:
-    """Compute all paths and draw the best; the paths drawn, by optimizer and surface."""
+    """Compute all paths, draw the best, and return them by optimizer and surface."""
     rates = np.geomspace(config.lowest_rate, config.highest_rate, config.rates)
     starts = np.array([scene.starts for scene in SCENES.values()])
     found = jax.device_get(all_paths(config.steps, jnp.asarray(starts), jnp.asarray(rates)))
@@ -247,7 +247,7 @@ def main(config: Config) -> dict[str, dict[str, Chosen]]:
 
 
 def draw(chosen: dict[str, dict[str, Chosen]], config: Config) -> Path:
-    """The page."""
+    """Write the page."""
     how = (
         f"Each of the {len(OPTIMIZERS)} optimizers takes {config.steps} steps from two starts, "
         f"at {config.rates} rates from {config.lowest_rate:g} to {config.highest_rate:g}, on "

@@ -1,8 +1,8 @@
-"""Every schedule of jaxnn.optim.schedules, drawn.
+"""Draw every schedule of jaxnn.optim.schedules.
 
     python -m experiments.lectures.schedules
 
-Cost: about 4 seconds on two CPU cores.
+Cost: 4 to 8 seconds on two cores of an x86 server, the upper end with other work beside it.
 Expected: a page with a picture of each schedule over 100 steps, the call that made it above
 the picture. Where a schedule has an end, a second line shows how it goes on with clamp=False.
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Call:
-    """A call of a schedule's factory, which can be made and read."""
+    """Hold a call of a schedule's factory, to make the call and to print it."""
 
     name: str
     arguments: tuple[Any, ...] = ()
@@ -171,11 +171,11 @@ class Config:
     steps: int = 100
     """How many steps are drawn, at least 1."""
     page: Path = Path("runs/lectures/schedules.html")
-    """Where the pictures are written, as one HTML file."""
+    """HTML file in which the pictures are written."""
 
 
 def main(config: Config) -> dict[str, np.ndarray]:
-    """Draw them all; the values at steps 0 to `steps`, by the text of the call."""
+    """Draw all schedules, and return their values at steps 0 to `steps` by the text of the call."""
     count = jnp.arange(config.steps + 1)
     values = {
         str(one): np.asarray(one.make()(count))

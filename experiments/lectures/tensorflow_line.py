@@ -1,4 +1,4 @@
-"""TensorFlow's line: find y = 0.1x + 0.3 from a hundred points of it.
+"""Fit TensorFlow's line: find y = 0.1x + 0.3 from a hundred of its points.
 
     python -m experiments.lectures.tensorflow_line
 
@@ -6,7 +6,8 @@ One weight, drawn from U(−1, 1), and one bias, at first 0; the mean squared er
 points, gradient descent at 0.5, 201 steps. Prints weight and bias after every twentieth step,
 as the lecture's program does.
 
-Cost: about 2 seconds on two CPU cores, nearly all of it import and compilation.
+Cost: 2 to 3 seconds on two cores of an x86 server, the upper end with other work beside it;
+nearly all of it is import and compilation.
 Expected: after 201 steps W = 0.1 and b = 0.3 to six digits.
 
 Source: lecture L, "Some Code in Tensorflow (Linear Regression)".
@@ -37,7 +38,7 @@ class Config:
     every: int = 20
     """Steps between two printed lines."""
     seed: int = 0
-    """Of the points and of the first weight."""
+    """Seed of the points and of the initial weight."""
     devices: Devices = None
     """How devices share each batch. N: the first N devices; sharded: all of them, with the
     numbers of one; pmap: all of them, each with its own draws and batch statistics. None: like
@@ -45,7 +46,7 @@ class Config:
 
 
 class Result(NamedTuple):
-    """What the program computed."""
+    """Hold what the program computed."""
 
     x: np.ndarray  # (points, 1)
     first: float  # weight before the first step; the bias is 0
@@ -54,12 +55,12 @@ class Result(NamedTuple):
 
 
 def uniform(key: jax.Array, shape: tuple[int, ...], dtype: type = float) -> jax.Array:
-    """Initial weights from U(−1, 1)."""
+    """Draw initial weights from U(−1, 1)."""
     return jax.random.uniform(key, shape, dtype, -1, 1)
 
 
 def main(config: Config) -> Result:
-    """Fit the line, and print it on its way."""
+    """Fit the line, and print weight and bias while training."""
     x = np.random.default_rng(config.seed).random((config.points, 1)).astype(np.float32)
     recipe = jaxnn.Recipe(
         model=jaxnn.nn.MLP((1,), kernel_init=uniform),

@@ -1,17 +1,17 @@
-"""Theano's logistic regression: random data, full batch, 10,000 steps of gradient descent.
+"""Train Theano's logistic regression: random data, full batch, 10,000 steps.
 
     python -m experiments.lectures.theano_logistic
 
 400 samples of 784 features, drawn from a normal, with coin flips as targets; the cost is the
 mean cross-entropy plus 0.01·Σw², and the rate 0.1. The weights start at a standard normal,
-the bias, which is not penalized, at 0. All in float64, as Theano's dmatrix and dvector are:
-`main` turns 64-bit types on for itself alone, and leaves the caller's setting as it was.
+the bias, which is not penalized, at 0. All arrays are float64, like Theano's dmatrix and
+dvector: `main` turns 64-bit types on for itself alone, and restores the caller's setting.
 
 The lecture writes the cross-entropy with log(1 / (1 + exp(−z))), which overflows for the |z|
 of up to a hundred that the first weights give; Theano replaces it by the softplus of z when it
 compiles, and so does this program, by hand.
 
-Cost: about 5 seconds on two CPU cores.
+Cost: 5 to 25 seconds on two cores of an x86 server, the upper end with other work beside it.
 Expected: from a cost of 19.668 (cross-entropy 11.535) through 7.231 after 100 steps and 0.2226
 after 1000 down to 0.1280, the minimum, where the cross-entropy has risen again to 0.0562.
 Every sample is then classified right, as 784 weights can do for 400 coin flips.
@@ -48,7 +48,7 @@ class Config:
     penalty: float = 0.01
     """Factor λ of λΣw² in the cost, at least 0."""
     seed: int = 0
-    """Of the data and of the first weights."""
+    """Seed of the data and of the initial weights."""
     devices: Devices = None
     """How devices share each batch. N: the first N devices; sharded: all of them, with the
     numbers of one; pmap: all of them, each with its own draws and batch statistics. None: like
@@ -66,18 +66,18 @@ class Logistic(nn.Module):
 
 
 def cross_entropy(logits: jax.Array, targets: jax.Array) -> jax.Array:
-    """−y log p − (1 − y) log(1 − p) with p = 1/(1 + e^−z), as softplus(z) − y·z."""
+    """Compute −y log p − (1 − y) log(1 − p), p = 1/(1 + e^−z), as softplus(z) − y·z."""
     return jax.nn.softplus(logits) - targets * logits
 
 
 def right(logits: jax.Array, targets: jax.Array, weight: Any) -> jaxnn.metrics.Pair:
-    """The metric "accuracy": a prediction is 1 where p > ½."""
+    """Compute the metric "accuracy": the prediction is 1 where p > ½."""
     hits = (logits > 0) == (targets > 0.5)
     return jaxnn.metrics.weighted(hits.astype(logits.dtype), weight)
 
 
 class Result(NamedTuple):
-    """What the program computed, in float64."""
+    """Hold what the program computed, in float64."""
 
     x: np.ndarray  # (samples, features)
     y: np.ndarray  # (samples,)
@@ -89,7 +89,7 @@ class Result(NamedTuple):
 
 
 def main(config: Config) -> Result:
-    """Train, and print the cost on its way."""
+    """Train, and print the cost while training."""
     with _float64():
         rng = np.random.default_rng(config.seed)
         x = rng.standard_normal((config.samples, config.features))
@@ -104,7 +104,7 @@ def main(config: Config) -> Result:
 
 
 def _float64() -> AbstractContextManager[Any]:
-    """64-bit types inside `with` only."""
+    """Turn on 64-bit types inside `with` only."""
     if hasattr(jax, "enable_x64"):
         return jax.enable_x64(True)
     from jax.experimental import enable_x64  # before JAX 0.8

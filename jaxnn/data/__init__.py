@@ -1,4 +1,4 @@
-"""Data sets, preprocessing and splits, on the host."""
+"""Data sets, preprocessing, augmentation and splits."""
 
 from jaxnn.data import augment
 from jaxnn.data.datasets import Data, digits, from_arrays, from_parts

@@ -1,7 +1,7 @@
-"""Mini-batches on the device: an order for each epoch, and the rows of one step.
+"""Mini-batches on the device: the order of each epoch, and the rows of each step.
 
-All batches of an epoch have one shape. The last one is filled up with rows of weight 0, so
-that it compiles once and a ragged end is exact.
+All batches of an epoch have one shape, so that a single program serves them. The last one is
+padded with rows of weight 0, so that a ragged end is exact.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ __all__ = ["epoch_order", "in_order", "size", "steps_in", "take", "with_weight"]
 
 
 def size(data: Any) -> int:
-    """The number of examples of a batch pytree."""
+    """Count the examples of a batch pytree."""
     return jax.tree.leaves(data)[0].shape[0]
 
 
 def steps_in(n: int, batch_size: int) -> int:
-    """The number of batches of an epoch, the ragged one included.
+    """Count the batches of an epoch, the ragged one included.
 
     >>> steps_in(10, 4)
     3
@@ -33,7 +33,7 @@ def steps_in(n: int, batch_size: int) -> int:
 
 
 def epoch_order(root: jax.Array, epoch: jax.Array, n: int, batch_size: int) -> jax.Array:
-    """The rows of an epoch in the order of training, from the stream "shuffle".
+    """Shuffle the rows of an epoch, by the stream "shuffle".
 
     Args:
       root: the run's root key.
@@ -43,7 +43,7 @@ def epoch_order(root: jax.Array, epoch: jax.Array, n: int, batch_size: int) -> j
 
     Returns:
       int32 array (steps · batch_size,): a permutation of the n rows, then row 0 for the
-      places of the last batch that nothing is left for.
+      padding of the last batch.
 
     >>> epoch_order(jax.random.key(0), jnp.int32(0), n=5, batch_size=4).shape
     (8,)
@@ -52,7 +52,7 @@ def epoch_order(root: jax.Array, epoch: jax.Array, n: int, batch_size: int) -> j
 
 
 def in_order(n: int, batch_size: int) -> jax.Array:
-    """Like `epoch_order`, unshuffled: for evaluation."""
+    """Return the rows unshuffled, padded as by `epoch_order`: for evaluation."""
     return _padded(jnp.arange(n), batch_size)
 
 
@@ -69,15 +69,15 @@ def take(
     batch_size: int,
     share: Callable[[jax.Array], jax.Array] | None = None,
 ) -> Any:
-    """Batch number `index` of an order, with its weights.
+    """Gather batch number `index` of an order, with its weights.
 
     Args:
       data: pytree of arrays (n, …) on the device.
       order: from `epoch_order` or `in_order`.
       index: scalar integer in [0, steps).
       batch_size: rows of a batch.
-      share: what picks a device's own of (batch_size,) values, filled up with zeros; None:
-        all are taken.
+      share: selects one device's share of (batch_size,) values, padded with zeros; None takes
+        all values.
 
     Returns:
       A pytree of arrays (batch_size, …), see `with_weight`.
@@ -96,12 +96,12 @@ def take(
 
 
 def with_weight(batch: Any, real: jax.Array) -> Any:
-    """A dict batch with its "weight", 0 for rows that are not real.
+    """Give a dict batch its "weight", 0 for rows that are padding.
 
     Args:
       batch: pytree of arrays (batch_size, …). A "weight" of its own, per example or per
-        token, is kept for the real rows. A batch that is no dict comes back as it is:
-        `jaxnn.fit` lets those through only where every row is real.
+        token, is kept for the real rows. A batch that is no dict is returned unchanged:
+        `jaxnn.fit` accepts one only where every row is real.
       real: (batch_size,) booleans.
 
     Returns:

@@ -1,4 +1,4 @@
-"""The parts of a data set, from a user's own arrays or from the digits that come along."""
+"""Make data sets from a user's own arrays, and load the digits that come with jaxnn."""
 
 from __future__ import annotations
 
@@ -20,17 +20,18 @@ __all__ = ["Data", "digits", "from_arrays", "from_parts", "read_digits"]
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """What a run trains on, chooses by, and is judged by in the end.
+    """Hold the training, validation and test parts of a data set.
 
     Each part is a batch: a pytree of arrays with a common leading axis, by default a dict
-    of `x`, `y` and optionally `weight`. Host arrays are fine; the training loop moves them.
+    of `x`, `y` and optionally `weight`. They may be host arrays, which the training loop moves
+    to the device.
 
     Fields:
       train: the examples to train on.
-      val: the examples to choose hyper-parameters and the best epoch by, or None.
-      test: the examples to estimate generalization on, once, or None.
-      preprocess: what was fitted on the training part and applied to all, or None. New
-        inputs go through `jaxnn.data.apply(data.preprocess, x)`.
+      val: the examples by which hyper-parameters and the best epoch are chosen, or None.
+      test: the examples on which generalization is estimated, once, or None.
+      preprocess: the state of the preprocessing, fitted on the training part and applied to all
+        parts, or None. `jaxnn.data.apply(data.preprocess, x)` applies it to new inputs.
       classes: the names of the classes that `y` numbers, where they have any.
 
     >>> Data(train={"x": np.zeros((130, 3))}).steps_per_epoch(64)
@@ -44,7 +45,7 @@ class Data:
     classes: tuple[str, ...] | None = None
 
     def steps_per_epoch(self, batch_size: int) -> int:
-        """The number of mini-batches that cover `train` once, the last one maybe smaller."""
+        """Count the mini-batches that cover `train` once; the last one may be smaller."""
         examples = len(jax.tree.leaves(self.train)[0])
         return -(-examples // check_positive_int("batch_size", batch_size))
 
@@ -58,7 +59,7 @@ def from_arrays(
     stratify: bool = False,
     preprocess: Method | None = None,
 ) -> Data:
-    """A user's own arrays, split at random into train, val and test.
+    """Split a user's own arrays at random into train, val and test.
 
     Args:
       x: (n, …) inputs, or a dict of several arrays of length n.
@@ -69,9 +70,9 @@ def from_arrays(
       stratify: whether each class of `y` is split by the same fractions.
       preprocess: how `x`, then one array, is transformed, as fitted on the training part:
         "standardize", "mean_image", "channel_mean", "channel_standardize", "pca", "whiten",
-        "zca", for the function `fit_…` of that name, or any function from the training
-        inputs to the state of one of them, such as `partial(fit_pca, n_components=50)`.
-        None leaves `x` as it is.
+        "zca" name the function `fit_…`; a function takes the training inputs and returns the
+        state of one of them, such as `partial(fit_pca, n_components=50)`.
+        None leaves `x` unchanged.
 
     Returns:
       The parts, each a dict of `x` and, where given, `y`.
@@ -114,7 +115,7 @@ def _host(name: str, values: Any) -> np.ndarray:
 def from_parts(
     train: Any, val: Any = None, test: Any = None, *, preprocess: Method | None = None
 ) -> Data:
-    """Parts that are split already, with their inputs transformed as fitted on `train`.
+    """Make a data set of given parts, with preprocessing fitted on `train`.
 
     Args:
       train: batch, with `preprocess` a dict in which `x` is one array.
@@ -151,7 +152,7 @@ def from_parts(
 
 
 def digits(*, key: Any, preprocess: Method | None = "standardize") -> Data:
-    """1,797 handwritten digits of 8×8 pixels in ten classes, split 60/20/20 by class.
+    """Load 1,797 handwritten digits of 8×8 pixels in ten classes, split 60/20/20 by class.
 
     Args:
       key: typed key, raw key or integer seed of the split.
@@ -179,7 +180,7 @@ def digits(*, key: Any, preprocess: Method | None = "standardize") -> Data:
 
 
 def read_digits() -> tuple[np.ndarray, np.ndarray]:
-    """The digits as stored: images (1797, 8, 8) uint8 from 0 to 16, labels (1797,) uint8.
+    """Read the digits as stored: images (1797, 8, 8) from 0 to 16, labels (1797,), both uint8.
 
     >>> images, labels = read_digits()
     >>> images[0, 2], labels[:3]

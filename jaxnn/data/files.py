@@ -1,4 +1,4 @@
-"""The parts of a data set, from a user's own files."""
+"""Make data sets from a user's own files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def from_npz(
     stratify: bool = False,
     preprocess: Method | None = None,
 ) -> Data:
-    """Arrays from an `.npz` file, split at random into train, val and test.
+    """Read arrays from an `.npz` file, and split them at random into train, val and test.
 
     Nothing is unpickled, whatever the file holds, and no more memory is taken than the file
     can account for.
@@ -77,7 +77,7 @@ def from_csv(
     stratify: bool = False,
     preprocess: Method | None = None,
 ) -> Data:
-    """The numbers of a CSV file, split at random into train, val and test.
+    """Read the numbers of a CSV file, and split them at random into train, val and test.
 
     Every cell but the target's must hold a finite number; an empty cell is an error, not a
     missing value. Quoted cells, a byte-order mark and either kind of line end are fine, and
@@ -105,7 +105,7 @@ def from_csv(
       FileNotFoundError: no such file.
       ValueError: a cell that is empty or no finite number, a row of another length, or
         targets of which some are text and some numbers, each named with its line; no such
-        target; what is no CSV in UTF-8; no rows; and as `from_arrays`.
+        target; a file that is no CSV in UTF-8; no rows; and as `from_arrays`.
 
     >>> import pathlib, tempfile
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "flowers.csv"

@@ -1,4 +1,4 @@
-"""k-fold cross-validation: every example is in the validation part once."""
+"""k-fold cross-validation: every example is in exactly one of k validation parts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["k_fold_data", "k_fold_indices"]
 def k_fold_indices(
     n: int, k: int, *, key: Any, labels: Any = None
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """k ways to split the examples 0 … n − 1 into train and val, each in val once.
+    """Split the indices 0 … n − 1 into train and val in k ways, each index in val once.
 
     The sizes of the k validation parts differ by at most 1. With `labels` that holds within
     every class too.
@@ -53,7 +53,8 @@ def k_fold_indices(
     if smallest < k:
         raise ValueError(f"k must be at most the size of the smallest class, {smallest}, got {k}")
     order = random_order(as_key(key), "k_fold", n)
-    # Dealt out class after class, like cards: neither a class nor the whole is off by over 1.
+    # Folds are dealt class after class, like cards: in no class and not in the whole do the
+    # sizes of two folds differ by more than 1.
     fold_of = np.empty(n, int)
     fold_of[np.argsort(class_of[order], kind="stable")] = np.arange(n) % k
     return [(order[fold_of != fold], order[fold_of == fold]) for fold in range(k)]
@@ -67,7 +68,7 @@ def k_fold_data(
     stratify: bool = False,
     preprocess: Method | None = None,
 ) -> list[Data]:
-    """A batch as k data sets of train and val, to train and compare on.
+    """Split a batch into k data sets of train and val; see `k_fold_indices` for indices.
 
     Args:
       batch: pytree of arrays (n, …), by default a dict of `x` and `y`.

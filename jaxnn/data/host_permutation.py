@@ -40,7 +40,9 @@ def random_order(root: jax.Array, name: str, n: int) -> np.ndarray:
     if not _is_partitionable_threefry(root):
         return np.asarray(jax.random.permutation(stream(root, name), n))
     key = np.asarray(jax.random.key_data(root))
-    key = np.stack(_threefry(key, np.zeros(1, np.uint32), np.uint32([name_hash(name)])))[:, 0]
+    key = np.stack(_threefry(key, np.zeros(1, np.uint32), np.array([name_hash(name)], np.uint32)))[
+        :, 0
+    ]
     order = np.arange(n, dtype=np.int32)
     for _ in range(math.ceil(3 * math.log(max(1, n)) / math.log(2**32 - 1))):
         high, low = _at_positions(key, 2)

@@ -1,10 +1,10 @@
-"""MNIST, Fashion-MNIST and CIFAR-10, from a folder or downloaded on request.
+"""Load MNIST, Fashion-MNIST and CIFAR-10, from a folder or downloaded on request.
 
 Without `folder` the files are in the cache (see `jaxnn.data.readers.download.cache_folder`), and
-there only the original files count: each is held to its SHA-256 whenever it is read. A
+there only the original files are accepted: each is checked by its SHA-256 whenever it is read. A
 `folder` may hold any files of the same names and format, of any number of pictures; they are
 checked for form only, unless `verify` asks for the originals. Nothing is downloaded unless
-`download` asks for it, and whatever is downloaded is held to its SHA-256.
+`download` asks for it, and every download is checked by its SHA-256.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def mnist(
     preprocess: Method | None = "channel_standardize",
     val_fraction: float | None = 0.1,
 ) -> Data:
-    """MNIST: 70,000 handwritten digits of 28×28 pixels in ten classes.
+    """Load MNIST: 70,000 handwritten digits of 28×28 pixels in ten classes.
 
     Args:
       key: typed key, raw key or integer seed of the validation split.
@@ -42,21 +42,20 @@ def mnist(
         number and size of pictures. None: the cache, where they must be the originals.
       download: whether to fetch the files that are missing.
       verify: whether the files in `folder`, too, must be the originals, by their SHA-256.
-      preprocess: a name in `jaxnn.data.preprocess.methods.FITS` or a function `fit(x) -> state`, for
-        what is fitted on the training part and applied to all; by default mean 0 and
-        deviation 1 for each channel. None: `x` stays uint8 from 0 to 255.
-      val_fraction: what share of the original training part becomes `val`, by class, in
-        (0, 1); None: no validation part.
+      preprocess: the preprocessing that is fitted on the training part and applied to all
+        parts, as in `from_arrays`; by default mean 0 and deviation 1 for each channel. None:
+        `x` stays uint8 from 0 to 255.
+      val_fraction: share of the original training part that becomes `val`, stratified by
+        class, in (0, 1); None: no validation part.
 
     Returns:
       Parts of `x`, (n, 28, 28, 1) float32 or uint8, and `y`, (n,) int32 from 0 to 9; `test`
-      is the original test part. `preprocess` is what was fitted.
+      is the original test part. `preprocess` is the fitted state.
 
     Raises:
       FileNotFoundError: files that are not there, without `download`.
       OSError: a download that failed.
-      ValueError: a file that is broken, is not what it should be, or does not go with the
-        others.
+      ValueError: a file that is damaged, is not the original, or does not match the others.
 
     >>> mnist(key=0, folder="nowhere")
     Traceback (most recent call last):
@@ -78,21 +77,21 @@ def fashion_mnist(
     preprocess: Method | None = "channel_standardize",
     val_fraction: float | None = 0.1,
 ) -> Data:
-    """Fashion-MNIST: 70,000 pictures of clothing, 28×28 pixels, in ten classes.
+    """Load Fashion-MNIST: 70,000 pictures of clothing, 28×28 pixels, in ten classes.
 
     The classes are T-shirt, trousers, pullover, dress, coat, sandal, shirt, sneaker, bag and
-    ankle boot. Files and arguments are those of `mnist`.
+    ankle boot. Files and arguments are as for `mnist`.
 
     Args:
       key: typed key, raw key or integer seed of the validation split.
       folder: where the four files are, see `mnist`. None: the cache.
       download: whether to fetch the files that are missing.
       verify: whether the files in `folder`, too, must be the originals, by their SHA-256.
-      preprocess: a name in `jaxnn.data.preprocess.methods.FITS` or a function `fit(x) -> state`, for
-        what is fitted on the training part and applied to all; by default mean 0 and
-        deviation 1 for each channel. None: `x` stays uint8 from 0 to 255.
-      val_fraction: what share of the original training part becomes `val`, by class, in
-        (0, 1); None: no validation part.
+      preprocess: the preprocessing that is fitted on the training part and applied to all
+        parts, as in `from_arrays`; by default mean 0 and deviation 1 for each channel. None:
+        `x` stays uint8 from 0 to 255.
+      val_fraction: share of the original training part that becomes `val`, stratified by
+        class, in (0, 1); None: no validation part.
 
     Returns:
       As `mnist` does.
@@ -120,10 +119,11 @@ def cifar10(
     preprocess: Method | None = "channel_standardize",
     val_fraction: float | None = 0.1,
 ) -> Data:
-    """CIFAR-10: 60,000 colour pictures of 32×32 pixels in ten classes.
+    """Load CIFAR-10: 60,000 colour pictures of 32×32 pixels in ten classes.
 
     The classes are airplane, automobile, bird, cat, deer, dog, frog, horse, ship and truck.
-    Read is the binary version; the other one, of Python pickles, can run any code.
+    The binary version is read; the other version consists of Python pickles, which can run any
+    code.
 
     Args:
       key: typed key, raw key or integer seed of the validation split.
@@ -132,20 +132,20 @@ def cifar10(
         any number of pictures. None: the cache, where it must be the original archive.
       download: whether to fetch the archive if it is missing.
       verify: whether the archive in `folder`, too, must be the original, by its SHA-256.
-      preprocess: a name in `jaxnn.data.preprocess.methods.FITS` or a function `fit(x) -> state`, for
-        what is fitted on the training part and applied to all; by default mean 0 and
-        deviation 1 for each channel. None: `x` stays uint8 from 0 to 255, a quarter of the memory.
-      val_fraction: what share of the original training part becomes `val`, by class, in
-        (0, 1); None: no validation part.
+      preprocess: the preprocessing that is fitted on the training part and applied to all
+        parts, as in `from_arrays`; by default mean 0 and deviation 1 for each channel. None:
+        `x` stays uint8 from 0 to 255, which takes a quarter of the memory.
+      val_fraction: share of the original training part that becomes `val`, stratified by
+        class, in (0, 1); None: no validation part.
 
     Returns:
       Parts of `x`, (n, 32, 32, 3) float32 or uint8, and `y`, (n,) int32 from 0 to 9; `test`
-      is the original test part. `preprocess` is what was fitted.
+      is the original test part. `preprocess` is the fitted state.
 
     Raises:
       FileNotFoundError: the archive is not there, without `download`.
       OSError: a download that failed.
-      ValueError: a file that is broken, is not what it should be, or is not to be trusted.
+      ValueError: a file that is damaged, is not the original, or declares impossible sizes.
 
     >>> cifar10(key=0, folder="nowhere")
     Traceback (most recent call last):

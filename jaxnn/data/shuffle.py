@@ -1,9 +1,9 @@
-"""A random order of many rows without a sort.
+"""Compute a random order of many rows without sorting.
 
-Sorting random numbers is what shuffles cost. Here every place computes its row by arithmetic
-alone, from a few random words that all places share. Compiled for two CPU cores, where
+Most of a shuffle's time goes into sorting random numbers. Here every place computes its row by
+arithmetic alone, from a few random words that all places share. On two cores of an x86 server,
 `jax.random.permutation` takes 0.11 ms for 1,078 rows, 23 ms for 60,000 and 630 ms for a million,
-this takes 0.03 ms, 0.27 ms and 3.4 ms: a 4th, an 86th and a 185th.
+and this takes 0.03 ms, 0.27 ms and 3.4 ms: a 4th, an 86th and a 185th.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ import jax.numpy as jnp
 
 __all__ = ["permutation"]
 
-_SORTED = 128  # rows up to which a sort costs as little as anything
-# For both digits. After four, 150,000 orders of 129 rows still tell the distances of rows that
-# share a digit from random ones; after five they do not.
+_SORTED = 128  # rows up to which a sort is as fast
+# Of both digits. After four rounds, 150,000 orders of 129 rows still show that the distances of
+# rows that share a digit are not random; after five they do not.
 _ROUNDS = 6
 
 
 def permutation(key: jax.Array, n: int) -> jax.Array:
-    r"""A pseudo-random permutation of `0 … n - 1`, elementwise.
+    r"""Permute `0 … n - 1` pseudo-randomly, element by element.
 
     A number below $ab$ is written as two digits, $(l, r)$ with $l < a$ and $r < b$, and a
     Feistel network adds to each digit in turn a hash of the other, several times over:
 
     $$l \leftarrow (l + h_{2j}(r)) \bmod a, \qquad r \leftarrow (r + h_{2j+1}(l)) \bmod b$$
 
-    Each line can be undone, so the whole is a bijection for any hashes. $ab$ is $n$ or a little
-    more; what falls outside is sent through the network again until it comes back.
+    Each line can be inverted, so the whole is a bijection for any hashes. $ab$ is $n$ or a little
+    more; an image of n or above goes through the network again until it is below n.
 
     Up to 128 rows it is `jax.random.permutation`, which draws from all orders alike. Beyond, no
     generator with a key of 64 bits reaches more than a few of the $n!$ orders.
@@ -60,14 +60,14 @@ def permutation(key: jax.Array, n: int) -> jax.Array:
         right = _modular_sum(right, _hash(left, words[2], words[3]) % b, b)
         return (left, right), None
 
-    # A loop, since unrolled the compiler would fuse the rounds and compute each many times.
+    # A loop, because the compiler would fuse unrolled rounds and compute each many times.
     words = jax.random.bits(key, (_ROUNDS, 4), jnp.uint32)
     (left, right), _ = jax.lax.scan(add_hashes, (x // b, x % b), words)
-    return _brought_inside((left * b + right).astype(jnp.int32), n)
+    return _cycle_walk((left * b + right).astype(jnp.int32), n)
 
 
 def _digits(n: int) -> tuple[int, int]:
-    """Bases of about the root of n each, whose product is n or as little more as can be.
+    """Find two bases near the root of n whose product is at least n, and as small as possible.
 
     The first is even, so that orders of either parity come out.
     """
@@ -88,10 +88,10 @@ def _modular_sum(x: jax.Array, y: jax.Array, base: int) -> jax.Array:
     return jnp.where(total >= base, total - base, total)
 
 
-def _brought_inside(image: jax.Array, n: int) -> jax.Array:
-    """Of a permutation of more than n numbers, the one of the first n: who leaves goes on.
+def _cycle_walk(image: jax.Array, n: int) -> jax.Array:
+    """Cycle-walk: reapply the permutation until each index is below n.
 
-    Only the few numbers outside are followed, in steps that double: 1, 2, 4, … applications.
+    Only the few images of n and above are followed, by 1, 2, 4, … applications at a time.
     """
     inside, outside = image[:n], image[n:]
     if not outside.size:

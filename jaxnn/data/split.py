@@ -1,4 +1,4 @@
-"""Which examples train, which choose the hyper-parameters, and which are only for the end."""
+"""Split examples into a training, a validation and a test part."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ def split_indices(
     fractions: Sequence[float] = (0.6, 0.2, 0.2),
     labels: Any = None,
 ) -> tuple[np.ndarray, ...]:
-    """Disjoint random parts of the examples 0 … n − 1, one for each fraction.
+    """Split the indices 0 … n − 1 into disjoint random parts, one for each fraction.
 
-    The sizes are those of the largest remainder: every part has its exact share of `n`,
-    rounded down or up. With `labels` that holds within every class, and what one class
-    rounds away from a part is made up for in the next, so that the totals stay close too.
+    Sizes follow the largest-remainder method: every part has its exact share of `n`, rounded down
+    or up. With `labels` that holds within every class, and a part that one class rounds down has
+    priority in the next, so that the totals stay close too.
 
     Args:
       n: number of examples.
       key: typed key, raw key or integer seed; the draw is `stream(key, "split")`.
-      fractions: each above 0, together at most 1. What they leave of 1 is in no part.
+      fractions: each above 0, together at most 1. If they sum to less, the rest is in no part.
       labels: (n,) classes to stratify by, numbers or strings; None splits without.
 
     Returns:
@@ -73,7 +73,7 @@ def split_indices(
 
 
 def _shares(fractions: Sequence[float]) -> np.ndarray:
-    """The fractions and, last, what they leave; exactly 0 when they sum to 1."""
+    """Return the fractions and, last, the rest; the rest is exactly 0 when they sum to 1."""
     values = np.asarray(fractions, np.float64)
     if values.ndim != 1 or values.size == 0 or not np.all(values > 0):
         raise ValueError(f"fractions must be numbers above 0, got {fractions}")
@@ -85,7 +85,7 @@ def _shares(fractions: Sequence[float]) -> np.ndarray:
 
 
 def class_numbers(labels: Any, n: int) -> np.ndarray:
-    """(n,) labels, numbers or strings, as integers from 0 up; other shapes are refused."""
+    """Number the classes of (n,) labels, numbers or strings, from 0; refuse other shapes."""
     labels = np.asarray(labels)
     if labels.shape != (n,):
         raise ValueError(f"labels must have shape ({n},), one for each example, got {labels.shape}")
@@ -93,12 +93,12 @@ def class_numbers(labels: Any, n: int) -> np.ndarray:
 
 
 def _sizes(count: int, shares: np.ndarray, owed: np.ndarray) -> np.ndarray:
-    """Each share of `count` rounded down or up, up first where most is owed so far."""
+    """Round each share of `count` down or up, up first where most is owed so far."""
     # 0.29 * 100 is a little less than 29, and such noise must not count as a remainder.
     quotas = np.round(count * shares, 9)
     sizes = np.floor(quotas).astype(int)
     remainders = quotas - sizes
-    # A share that is exact stays so, whatever it is owed.
+    # A share without a remainder is never rounded up, however much it is owed.
     claims = np.where(remainders > 0, np.round(owed + remainders, 9), -np.inf)
     winners = np.argsort(-claims, kind="stable")[: count - sizes.sum()]
     sizes[winners] += 1

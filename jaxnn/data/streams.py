@@ -1,7 +1,7 @@
-"""Data that is not on the device: gathered on the host, batch by batch, while training goes on.
+"""Data that stays on the host and reaches the device batch by batch during training.
 
-A stream gives the batches of an epoch for a key, in the order that data on the device would be
-taken in, and from any batch on.
+A stream yields the batches of an epoch for a key, from any batch on, in the same order in which
+the rows would be taken if the data were on the device.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["ArrayStream", "BatchStream", "Stream", "as_stream", "iterate", "stre
 
 
 class ArrayStream:
-    """Host arrays, such as memory maps, of which a batch at a time is read.
+    """Read host arrays, such as memory maps, batch by batch.
 
     Attributes:
       arrays: pytree of arrays (n, …) that NumPy can index by rows.
@@ -35,13 +35,13 @@ class ArrayStream:
     def batches(
         self, key: jax.Array | None, epoch: int, batch_size: int, start: int = 0
     ) -> Iterator[Any]:
-        """The batches of an epoch; the last one may be smaller.
+        """Yield the batches of an epoch; the last one may be smaller.
 
         Args:
           key: root key of the shuffle; None takes the rows in order.
           epoch: counted from 0.
           batch_size: rows of a batch.
-          start: the first batch, counted from 0: where to go on.
+          start: the first batch to yield, counted from 0.
 
         Returns:
           An iterator of NumPy batches.
@@ -57,17 +57,17 @@ class ArrayStream:
 
 
 class BatchStream:
-    """Any iterable of batches, asked anew for each epoch.
+    """Read any iterable of batches, iterated anew for each epoch.
 
     Attributes:
-      examples: None, since nobody has counted them.
+      examples: None, since their number is not known.
     """
 
     def __init__(self, source: Iterable[Any] | Callable[[], Iterable[Any]]) -> None:
         if isinstance(source, Iterator):
             raise TypeError(
-                "iterate needs what can be iterated anew for each epoch, such as a list, a loader "
-                f"or a function that returns an iterator, got the iterator {source!r}"
+                "iterate needs an iterable that starts anew for each epoch, such as a list, a "
+                f"loader or a function that returns an iterator, got the iterator {source!r}"
             )
         if not callable(source) and not hasattr(source, "__iter__"):
             raise TypeError(f"iterate needs an iterable of batches, got {source!r}")
@@ -77,10 +77,10 @@ class BatchStream:
     def batches(
         self, key: jax.Array | None, epoch: int, batch_size: int, start: int = 0
     ) -> Iterator[Any]:
-        """The batches of an epoch as the source gives them, from number `start` on.
+        """Yield the batches of an epoch as the source gives them, from number `start` on.
 
         Args:
-          key, epoch: not looked at: the order is the source's own.
+          key, epoch: ignored; the source decides the order.
           batch_size: the most rows that a batch may have.
           start: the first batch, counted from 0.
 
@@ -106,17 +106,17 @@ Stream = ArrayStream | BatchStream
 
 
 def stream(arrays: Any) -> ArrayStream:
-    """Arrays that stay on the host, for data larger than the device.
+    """Keep arrays on the host, for data larger than the device's memory.
 
-    The batches are those of the same arrays on the device, from the same key. While a few
-    steps run, the next rows are gathered and sent.
+    The batches equal those of the same arrays on the device with the same key. While some steps
+    run, the rows of the next ones are gathered and sent.
 
     Args:
       arrays: pytree of arrays (n, …), by default a dict of `x` and `y`; NumPy arrays or memory
         maps (`np.load(path, mmap_mode="r")`).
 
     Returns:
-      What `jaxnn.fit` takes as training or validation data, also as a part of `Data`.
+      Training or validation data for `jaxnn.fit`, alone or as a part of `Data`.
 
     Raises:
       TypeError, ValueError: leaves that are no arrays of numbers of one length.
@@ -129,17 +129,18 @@ def stream(arrays: Any) -> ArrayStream:
 
 
 def iterate(source: Iterable[Any] | Callable[[], Iterable[Any]]) -> BatchStream:
-    """Any iterable of batches as training or validation data, such as another library's loader.
+    """Use any iterable of batches as data, such as another library's loader.
 
     Args:
       source: iterable of batch pytrees (rows, …) of at most `batch_size` rows, or a function
-        that returns such an iterator. It is asked anew for each epoch; shuffling is its own.
+        that returns such an iterator. It is iterated anew for each epoch, and does its own
+        shuffling.
 
     Returns:
-      What `jaxnn.fit` takes as training or validation data, also as a part of `Data`.
+      Training or validation data for `jaxnn.fit`, alone or as a part of `Data`.
 
     Raises:
-      TypeError: an iterator, which could be gone through only once.
+      TypeError: an iterator, which can be exhausted only once.
 
     >>> data = iterate([{"x": np.zeros((4, 2))}, {"x": np.zeros((3, 2))}])
     >>> [len(batch["x"]) for batch in data.batches(None, 0, batch_size=4)]
@@ -149,7 +150,7 @@ def iterate(source: Iterable[Any] | Callable[[], Iterable[Any]]) -> BatchStream:
 
 
 def as_stream(data: Any) -> Stream | None:
-    """`data` as a stream where it is one or can only be one, else None.
+    """Return `data` as a stream where it is one or can only be one, else None.
 
     A loader of another library is an iterable that is no pytree of arrays.
     """

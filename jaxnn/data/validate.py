@@ -1,7 +1,7 @@
-"""Checks of the data on the host, before anything is compiled.
+"""Check the data on the host, before anything is compiled.
 
-A NaN in the data shows itself as a NaN in the loss, many minutes later and nowhere near
-its cause. Here it is named with its part, leaf, row and column.
+A NaN in the data would show as a NaN in the loss, many minutes later and far from its cause. The
+error here names its part, leaf, row and column.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _KINDS = {
 
 
 def as_dense(name: str, values: Any) -> Any:
-    """`values` as an array: a JAX array as it is, anything else by NumPy; sparse refused.
+    """Return a JAX array as it is, anything else as a NumPy array; refuse sparse matrices.
 
     >>> as_dense("x", [[1, 2], [3, 4]])
     array([[1, 2],
@@ -75,7 +75,7 @@ drop these rows before training
 
 
 def check_layout(name: str, batch: Any) -> int:
-    """The part of `check_batch` that looks at no value: arrays of numbers, of one length.
+    """Check all that `check_batch` checks without looking at values.
 
     Returns:
       The number of examples.
@@ -92,7 +92,7 @@ def check_layout(name: str, batch: Any) -> int:
 
 
 def check_same_layout(train: Any, other: Any, name: str) -> None:
-    """Refuse a part of the data that is built otherwise than the training part.
+    """Refuse a part of the data whose structure differs from the training part's.
 
     The number of examples may differ, and "weight" may be missing from either.
 
@@ -208,7 +208,7 @@ def _check_weight(name: str, leaves: dict[str, np.ndarray]) -> None:
             f"{name}: weight must be at least 0, got {weight[index]} at {_position(index)}"
         )
     others = {path: leaf.shape for path, leaf in leaves.items() if path != "weight"}
-    # What is weighted is a loss, and where there are targets that has an entry for each.
+    # A weight multiplies a loss, which has an entry for each target where there are targets.
     targets = {path: shape for path, shape in others.items() if path.split("/")[0] == "y"}
     shapes = targets or others
     per_token = any(shape[:2] == weight.shape for shape in shapes.values())

@@ -9,7 +9,7 @@ where values collected in a dict would be tracers of a trace that has ended.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
@@ -21,7 +21,17 @@ import jax.numpy as jnp
 from jaxnn.arguments import check_choice
 from jaxnn.tree import path_name
 
-__all__ = ["SITES", "Listener", "Tap", "layer_path", "listening", "summed", "tap"]
+__all__ = [
+    "SITES",
+    "Listener",
+    "Tap",
+    "belongs_to_tap",
+    "is_listening",
+    "layer_path",
+    "listening",
+    "summed",
+    "tap",
+]
 
 SITES = ("preactivation", "activation", "output")
 """Where a tap stands: before an activation function, behind it, at the output of a layer."""
@@ -52,6 +62,7 @@ Listener = Callable[[str, str, jax.Array], jax.Array]
 """`(site, path, x) -> x`: called at every tap that is traced while it listens."""
 
 _LISTENER: ContextVar[Listener | None] = ContextVar("jaxnn_tap_listener", default=None)
+_SCOPE = "jaxnn_tap"  # names the equations of taps in a jaxpr
 # Part of the key of JAX's caches of traces: what was traced without a listener has no taps, and
 # what was traced for one listener holds that one's sinks.
 _trace_key = jax.make_user_context()
@@ -89,7 +100,10 @@ def tap(name: str, x: jax.Array, *, site: str = "activation") -> jax.Array:
     if not jnp.issubdtype(jnp.result_type(x), jnp.floating):
         raise TypeError(f"x must be a floating-point array, got {jnp.result_type(x)} at {name!r}")
     listener = _LISTENER.get()
-    return x if listener is None else listener(site, name, x)
+    if listener is None:
+        return x
+    with jax.named_scope(_SCOPE):
+        return listener(site, name, x)
 
 
 def layer_path(layer: nn.Module) -> str:
@@ -97,9 +111,19 @@ def layer_path(layer: nn.Module) -> str:
     return "/".join(layer.path)
 
 
+def is_listening() -> bool:
+    """Whether taps that are traced here have a listener."""
+    return _LISTENER.get() is not None
+
+
+def belongs_to_tap(equation: Any) -> bool:
+    """Whether an equation of a jaxpr was traced for a tap, and would not be there without."""
+    return _SCOPE in str(equation.source_info.name_stack)
+
+
 @contextmanager
 def listening(listener: Listener | None) -> Iterator[None]:
-    """Call a listener at every tap that is traced within; None changes nothing.
+    """Call a listener at every tap that is traced within; None: no listener.
 
     >>> def double(site, path, x):
     ...     return 2 * x
@@ -107,12 +131,10 @@ def listening(listener: Listener | None) -> Iterator[None]:
     ...     tap("hidden", 1.5)
     3.0
     """
-    if listener is None:
-        yield
-        return
     token = _LISTENER.set(listener)
+    outputs = nullcontext() if listener is None else nn.intercept_methods(_tap_outputs)
     try:
-        with _trace_key(listener), nn.intercept_methods(_tap_outputs):
+        with _trace_key(listener), outputs:
             yield
     finally:
         _LISTENER.reset(token)
@@ -188,7 +210,12 @@ def _backward(reduce: Any, residuals: Any, cotangent: jax.Array) -> Any:
     x, real, scale = residuals
     wide = jnp.promote_types(x.dtype, jnp.float32)
     gradient = cotangent.astype(wide) * jnp.asarray(scale, wide)
-    return cotangent, reduce(x.astype(wide), gradient, real), None, None
+    sums = reduce(x.astype(wide), gradient, real)
+    # The gradient of a `vmap` adds up what depends on the mapped values, and takes what does not,
+    # such as a count, once. So all sums depend on `x`, in a form that XLA takes out again.
+    present = jnp.any(x == x)
+    sums = jax.tree.map(lambda leaf: jnp.where(present, leaf, leaf), sums)
+    return cotangent, sums, None, None
 
 
 _summed.defvjp(_forward, _backward)

@@ -1,4 +1,4 @@
-"""What a person looks at: a progress bar, curves, and a page for each run.
+"""Reports for people: a progress bar, curves, and a page for each run.
 
 Importing this loads neither matplotlib, jinja2 nor rich; each is loaded where it is used.
 """

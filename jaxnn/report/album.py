@@ -1,4 +1,4 @@
-"""Several pictures with words between them, as one file."""
+"""Write several pictures with texts between them as one file."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ __all__ = ["Section", "write_album"]
 Section = tuple[str, str, "Sequence[Figure]"]
 """A heading, a text (an empty line begins a new paragraph), and the pictures below it."""
 
-_WIDE = 7.0  # inches; a picture that is wider has a row of the page to itself
+_WIDE = 7.0  # inches; a wider picture fills a row of the page
 
 
 def write_album(path: str | os.PathLike[str], title: str, sections: Sequence[Section]) -> Path:
-    """Write pictures and words as an HTML file that stands alone: no script, nothing to load.
+    """Write pictures and texts as a self-contained HTML file, without scripts.
 
-    It looks like the page of a run, light or dark. A file that is there is replaced as a
-    whole. The same figures give the same bytes.
+    It looks like the page of a run, light or dark. An existing file is replaced atomically. The
+    same figures give the same bytes.
 
     Args:
       path: of the file, in a folder that is made where it is missing.
       title: of the page.
-      sections: a heading, a text and matplotlib figures each. Every figure has a label of
-        its own (`Figure(label=…)`), which is what a screen reader says; draw it inside
-        `jaxnn.report.style.plain_style()`. Wider than 7 inches it fills a row.
+      sections: each has a heading, a text and matplotlib figures. Every figure has its own
+        label (`Figure(label=…)`), which screen readers read out; draw it inside
+        `jaxnn.report.style.plain_style()`. A figure wider than 7 inches fills a row.
 
     Returns:
       The path.

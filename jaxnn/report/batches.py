@@ -1,4 +1,4 @@
-"""A picture of a batch before and after its augmentation."""
+"""Draw a batch before and after its augmentation."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["augmentation_figure"]
 
-_ACROSS = 8  # pairs beside each other
+_ACROSS = 8  # pairs in a row
 _SIDE = 0.86  # of an image, in inches
-# Rare values, such as a standardized pixel that is hardly ever lit, would leave the rest grey.
+# Extreme values, as of a standardized pixel that is hardly ever lit, would leave the rest grey.
 _PERCENTILES = (0.5, 99.5)
 
 
@@ -33,20 +33,20 @@ def augmentation_figure(
     rows: int = 8,
     shape: Sequence[int] | None = None,
 ) -> Figure:
-    """The first examples of a batch, and below each what an augmentation makes of it.
+    """Draw the first examples of a batch, and below each its augmented version.
 
-    Black and white stand for the same values in all images, before and after: the 0.5th and
-    the 99.5th percentile of both together. Labels stand above, and above an augmented image
-    where the label was changed, as by mixup.
+    Black and white are the same values in all images, before and after: the 0.5th and the 99.5th
+    percentile of both together. A label stands above each original image, and above an augmented
+    image where its label changed, as by mixup.
 
     Args:
       augmentation: `(key, batch) -> batch`, see `jaxnn.data.augment`.
       batch: mapping with "x" and, where there are labels, "y"; or an array of inputs alone.
         Its first `rows` examples are augmented as a batch of that size.
       key: typed key, raw key or integer seed of the draws.
-      rows: how many examples, at most.
-      shape: (height, width) or (height, width, channels) of an image, where an input is laid
-        out otherwise. None: inputs are (n, height, width) or (n, height, width, channels).
+      rows: the largest number of examples.
+      shape: (height, width) or (height, width, channels) of an image, where inputs have another
+        layout. None: inputs are (n, height, width) or (n, height, width, channels).
 
     Returns:
       A matplotlib figure.
@@ -82,7 +82,7 @@ def augmentation_figure(
 
 
 def _images(batch: Any, shape: Sequence[int] | None) -> np.ndarray:
-    """(n, height, width) grey or (n, height, width, 3) colours."""
+    """Return images: grey (n, height, width) or in colour (n, height, width, 3)."""
     x = np.asarray(batch["x"] if isinstance(batch, Mapping) else batch).astype(np.float64)
     if shape is not None and x[0].size != math.prod(shape):
         raise ValueError(
@@ -113,7 +113,7 @@ def _lines(labels: list[str]) -> int:
 
 
 def _panels(shape: tuple[int, ...], lines: int) -> tuple[Figure, list[tuple[Axes, Axes]]]:
-    """For each example the axes above and below, in blocks of `_ACROSS` columns.
+    """Make for each example the axes above and below, in blocks of `_ACROSS` columns.
 
     `lines` of labels stand above the two of them, together.
     """

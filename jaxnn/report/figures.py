@@ -1,4 +1,4 @@
-"""Pictures of a history: the loss step by step, and a metric with its gap.
+"""Draw a history: the loss by step, and a metric with its generalization gap.
 
 Each function takes a history and returns a new `matplotlib.figure.Figure`. It belongs to
 no pyplot, and neither reads nor changes the caller's rcParams, so that the same history
@@ -38,19 +38,19 @@ class _Points(NamedTuple):
 
 
 def loss_curve(history: History) -> Figure:
-    """The training loss of every step, its moving average, and the losses of every epoch.
+    """Draw the training loss of every step, its moving average, and the losses of every epoch.
 
     Step i of the n steps of epoch e stands at (e − 1) + (i + 1)/n, so an epoch's own loss
-    stands where its last step does. The axis of the loss is logarithmic where all values
-    are positive and span more than a decade. Of a run with more than a thousand steps only
-    the lowest and the highest step of each block are drawn, so that no spike is lost.
+    stands at its last step. The axis of the loss is logarithmic where all values are positive
+    and span more than a decade. Of a run with more than a thousand steps, only the lowest and
+    the highest step of each block are drawn, so that no spike is lost.
 
     Args:
       history: with a list `epochs` of records; `steps["loss"]`, `values["train/loss"]` and
         `values["val/loss"]` are drawn where they are present.
 
     Returns:
-      A matplotlib figure. What is NaN or infinite is left out, and a note says so.
+      A matplotlib figure. Values that are NaN or infinite are left out, and a note says so.
 
     Raises:
       ImportError: matplotlib is not installed (`pip install "jaxnn[report]"`).
@@ -71,15 +71,15 @@ def loss_curve(history: History) -> Figure:
 
 
 def metric_curve(history: History, name: str) -> Figure:
-    """A metric on the training and on the validation examples, the gap between them shaded.
+    """Draw a metric on training and validation examples, with the gap between them shaded.
 
     Args:
       history: with a list `epochs` of records, in whose `values` the metric is found.
-      name: of the metric, such as "accuracy", which draws "train/accuracy" and
-        "val/accuracy", or the one of them that there is.
+      name: the metric, such as "accuracy", which draws "train/accuracy" and "val/accuracy",
+        or the one of them that is present.
 
     Returns:
-      A matplotlib figure. What is NaN or infinite is left out, and a note says so.
+      A matplotlib figure. Values that are NaN or infinite are left out, and a note says so.
 
     Raises:
       ImportError: matplotlib is not installed (`pip install "jaxnn[report]"`).
@@ -120,7 +120,7 @@ def _canvas(title: str, y_label: str) -> tuple[Figure, Axes]:
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    # Small, so that its letters are still legible when it is scaled to a phone's width.
+    # Small, so that its letters stay legible when a phone scales it to its width.
     figure = Figure(figsize=(5.0, 3.3), layout="constrained", label=title)
     axes = figure.add_subplot()
     axes.set_xlabel("epoch")
@@ -158,7 +158,7 @@ def _draw_steps(axes: Axes, points: _Points) -> None:
 
 
 def _extremes(points: _Points) -> tuple[_Points, int]:
-    """At most about `_MAX_DOTS` points: of each block the lowest and the highest."""
+    """Thin out to about `_MAX_DOTS` points: the lowest and the highest of each block."""
     size = points.y.size
     if size <= _MAX_DOTS:
         return points, 1
@@ -171,7 +171,7 @@ def _extremes(points: _Points) -> tuple[_Points, int]:
 
 
 def _moving_average(points: _Points, window: int) -> _Points:
-    """Means of `window` neighbouring steps, each standing in the middle of its window."""
+    """Average `window` neighbouring steps; each mean stands in the middle of its window."""
     # Each window is summed anew: differences of one running sum would lose the small
     # losses that follow a huge one.
     every = math.ceil(points.y.size / _MAX_DOTS)
@@ -227,7 +227,7 @@ def _set_loss_scale(axes: Axes, drawn: list[_Points]) -> None:
 
 
 def _finish(figure: Figure, axes: Axes, history: History, drawn: list[_Points]) -> None:
-    """The range of epochs, the legend, and what must be said in words."""
+    """Set the range of epochs, the legend, and the remarks."""
     if history.epochs:
         axes.set_xlim(history.epochs[0].epoch - 1, history.epochs[-1].epoch)
     lost = np.concatenate([points.x[~np.isfinite(points.y)] for points in drawn] or [np.empty(0)])

@@ -1,4 +1,4 @@
-"""One file that tells a run: its numbers, its curves, and every setting."""
+"""Write a run as one page: its numbers, its curves, and every setting."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ __all__ = ["Page", "render"]
 
 _SECONDS_BETWEEN_WRITES = 30.0
 _MAX_ROWS = 100
-# Settings with a card of their own.
+# Each of these settings has its own card.
 _CARDS = ("recipe", "knobs", "settings", "versions", "devices")
 
 
 class Page(Observer):
-    """Observer that writes `report.html` into the run's folder.
+    """Write `report.html` into the run's folder, as an observer.
 
-    It is written when the run ends, also by Ctrl-C, and while it lasts after an epoch, at
-    most every 30 seconds, so that a long run can be watched. The file is replaced as a
-    whole: a browser never sees half of it.
+    The page is written when the run ends, also by Ctrl-C, and during the run after an epoch, at
+    most every 30 seconds, so that a long run can be watched. The file is replaced atomically: a
+    browser never sees half of it.
 
     Attributes:
       path: of the file; None before the first run starts.
@@ -48,13 +48,13 @@ class Page(Observer):
     path: Path | None = None
 
     def on_start(self, run: Run) -> None:
-        """Refuse, before any training, what could not be written after it.
+        """Check before training that the page can be written after it.
 
         Raises:
           ImportError: matplotlib or jinja2 is not installed.
           ValueError: the run has no folder.
         """
-        # Looked for and not imported yet, which would cost the start of the run half a second.
+        # Only looked for: importing them now would delay the start of the run by half a second.
         if any(find_spec(name) is None for name in ("jinja2", "matplotlib")):
             raise missing_extra("the report page", "report")
         if run.folder is None:
@@ -72,7 +72,7 @@ class Page(Observer):
             self._write(self._run)
 
     def on_end(self, run: Run) -> None:
-        """Write the page as it stays."""
+        """Write the final page."""
         self._write(run)
 
     def _write(self, run: Run) -> None:
@@ -82,7 +82,7 @@ class Page(Observer):
 
 
 def render(run: Run) -> str:
-    """The page of a run, as HTML that stands alone: no script, nothing to be loaded.
+    """Render the page of a run as self-contained HTML, without scripts.
 
     The same run gives the same text.
 
@@ -123,15 +123,15 @@ def _facts(run: Run) -> list[str]:
 
 
 def _headline(records: Sequence[EpochRecord], name: str) -> dict[str, Any] | None:
-    """Of one quantity, for each split: the best finite value, its epoch, and the last value."""
+    """Find one quantity's best finite value, its epoch, and its last value, for each split."""
     pick = min if lower_is_better(name) else max
     splits = []
-    for split in reversed(SPLITS):  # validation first: it is the one to choose by
+    for split in reversed(SPLITS):  # validation first, by which models are chosen
         full_name = f"{split}/{name}"
         found = [(r.values[full_name], r.epoch) for r in records if full_name in r.values]
         finite = [pair for pair in found if math.isfinite(pair[0])]
         if found:
-            # The first of equal ones, as early stopping would have it.
+            # Of equal values the first counts, as in early stopping.
             best = pick(finite, key=lambda pair: pair[0]) if finite else None
             splits.append({"split": SPLITS[split], "best": best, "last": found[-1]})
     if not splits:
@@ -140,7 +140,7 @@ def _headline(records: Sequence[EpochRecord], name: str) -> dict[str, Any] | Non
 
 
 def _table(records: Sequence[EpochRecord]) -> dict[str, Any]:
-    """All epochs, or where they are many, those whose number divides by `every`, and the last."""
+    """Keep all epochs or, of many, every `every`-th one and the last."""
     every = math.ceil(len(records) / _MAX_ROWS)
     names = list(dict.fromkeys(name for record in records for name in record.values))
     kept = [r for r in records if r.epoch % every == 0 or r.epoch == records[-1].epoch]
@@ -155,10 +155,10 @@ def _cards(config: dict[str, Any]) -> list[tuple[str, Any]]:
 
 
 def _joined(value: Any) -> Any:
-    """The same settings, a chain of names that hold nothing but each other as one name.
+    """Join names that hold nothing but one other name to a single name.
 
-    Optax wraps each part of an optimizer in parts of one argument; one level of the page
-    for each would push what matters out of sight.
+    Optax wraps each part of an optimizer in functions of one argument. One level of the page
+    for each of them would push the settings that matter out of sight.
     """
     if isinstance(value, (list, tuple)):
         return [_joined(item) for item in value]

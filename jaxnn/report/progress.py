@@ -1,4 +1,4 @@
-"""How far a training run has come, on a terminal or in a log."""
+"""Show a run's progress, on a terminal or in a log."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ __all__ = ["Progress"]
 
 
 class Progress(Observer):
-    """Observer that shows each epoch as it ends: a live bar on a terminal, else a line.
+    """Show each epoch as it ends, as an observer: a live bar on a terminal, else a line.
 
-    Shown are the losses, the first metric there is, the examples per second, and the time
-    left. Without a terminal (a log file, a notebook) an epoch is one line:
+    It shows the losses, the first metric, the examples per second, and the time left. Without a
+    terminal (a log file, a notebook) each epoch is one line:
 
         epoch  3/30  loss 0.4321  accuracy 0.912  val loss 0.3987  val accuracy 0.925  …
 
-    The time left is the median of `seconds` over the epochs seen in this run, times the
-    epochs to come: the first epoch, which contains the compilation, hardly moves it, and
+    The time left is the median of `seconds` over the epochs of this run, times the number of
+    remaining epochs. So the first epoch, which contains the compilation, hardly changes it, and
     after a resume the epochs of the earlier run do not count.
 
     Args:
@@ -51,11 +51,11 @@ class Progress(Observer):
         self._seconds: list[float] = []
 
     def on_start(self, run: Run) -> None:
-        """Start the bar, where the history of a resumed run ends or at 0."""
+        """Start the bar, at 0 or, in a resumed run, where its history ends."""
         from rich.console import Console
         from rich.live import Live
 
-        # Made here and not in __init__, so that it writes to what sys.stdout is now.
+        # Made here and not in __init__, so that it writes to the present sys.stdout.
         console = self._given_console or Console()
         self._epochs = run.config["epochs"]
         self._seconds = []
@@ -83,7 +83,7 @@ class Progress(Observer):
         self._console.print(Text("  ".join(parts)), soft_wrap=True)
 
     def on_end(self, run: Run) -> None:
-        """Leave the last state standing and give the terminal back."""
+        """Leave the last line standing and give the terminal back."""
         if self._live is not None:
             self._live.stop()
             self._live = None

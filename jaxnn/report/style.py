@@ -1,4 +1,4 @@
-"""How every picture looks, and how it becomes text inside a page."""
+"""The style of all pictures, and their conversion to SVG inside a page."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ __all__ = ["COLOURS", "INK", "MARKERS", "plain_style", "svg"]
 
 INK = "#1d2733"
 
-# Okabe and Ito's blue and vermillion: apart for every kind of colour vision, and with a
-# contrast above 3 on a white ground as well as on a dark one.
+# Okabe and Ito's blue and vermillion, which every kind of colour vision tells apart, with a
+# contrast above 3 on a white and on a dark background.
 COLOURS = {"train": "#0072b2", "val": "#d55e00"}
 MARKERS = {"train": "o", "val": "s"}
 
-# In a page the colours follow the page, light or dark; where it does not name them as
-# variables, they are those above.
+# In a page the colours follow the page's variables, light or dark; without variables they are
+# the colours above.
 _PAGE_COLOURS = {INK: "currentColor"} | {
     colour: f"var(--{split}, {colour})" for split, colour in COLOURS.items()
 }
@@ -58,10 +58,10 @@ _STYLE = {
 
 
 def plain_style(settings: dict[str, Any] | None = None) -> AbstractContextManager[None]:
-    """The rcParams of every picture here, in force inside `with` only.
+    """Apply the rcParams of all pictures inside `with` only.
 
-    They start from matplotlib's own defaults, so that a user's matplotlibrc cannot change
-    the bytes of a page.
+    They are based on matplotlib's own defaults, so that a user's matplotlibrc cannot change the
+    bytes of a page.
 
     Args:
       settings: further rcParams.
@@ -85,18 +85,17 @@ def plain_style(settings: dict[str, Any] | None = None) -> AbstractContextManage
 
 
 def svg(figure: Figure) -> str:
-    """The figure as an `<svg>` element to stand inside an HTML page.
+    """Convert a figure to an `<svg>` element for an HTML page.
 
-    Letters stay text, in the page's own colour; the curves take the CSS variables `--train`
-    and `--val` where the page sets them. The ids begin with a hash of the figure's label, so
-    that figures with different labels share a page. The same figure gives the same bytes.
+    Letters stay text, in the page's own colour; the curves use the CSS variables `--train` and
+    `--val` where the page sets them. The ids begin with a hash of the figure's label, so that
+    figures with different labels can share a page. The same figure gives the same bytes.
 
     Args:
-      figure: with its label (`Figure(label=…)`) set, which also becomes what a screen
-        reader says.
+      figure: with its label (`Figure(label=…)`) set, which screen readers also read out.
 
     Returns:
-      Well-formed XML, without prolog, scripts, styles of its own or anything to be loaded.
+      Well-formed XML, without a prolog, scripts, style elements or external resources.
 
     >>> from matplotlib.figure import Figure
     >>> svg(Figure(label="nothing"))[:5]
@@ -111,8 +110,8 @@ def svg(figure: Figure) -> str:
     root = minidom.parseString(buffer.getvalue()).documentElement
     assert root is not None
     for parent in root.getElementsByTagName("defs"):
-        # Inside a page this rule for `*` would hold for the whole page; the root's
-        # attributes say the same to its own descendants.
+        # Inside a page, this rule for `*` would apply to the whole page. The root's attributes
+        # below have the same effect on its own descendants.
         for style in parent.getElementsByTagName("style"):
             parent.removeChild(style)
     root.setAttribute("stroke-linejoin", "round")

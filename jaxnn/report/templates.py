@@ -1,4 +1,4 @@
-"""Pages from the templates of this package, and how they get onto the disk."""
+"""Load the templates of this package, and write pages to disk."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["replace_file", "template_environment"]
 
 
 def template_environment() -> Any:
-    """A jinja2 environment that knows the templates here, and escapes what is put into them.
+    """Make a jinja2 environment that loads the templates here and escapes what it inserts.
 
     Raises:
       ImportError: jinja2 is not installed (`pip install "jaxnn[report]"`).

@@ -1,7 +1,7 @@
-"""How the values of a record are named, read and written for people.
+"""Name, order and format the values of a record for people.
 
-A record names its values `train/…` and `val/…` after the examples they were measured on;
-any other name (`seconds`, `gradient_norm/mean`) belongs to the epoch as a whole.
+A record names a value `train/…` or `val/…` after the examples on which it was measured; any
+other value (`seconds`, `gradient_norm/mean`) belongs to the epoch as a whole.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _LOWER_IS_BETTER = re.compile(
 
 
 def metric_names(records: Iterable[EpochRecord]) -> list[str]:
-    """The names behind `train/` and `val/`, in the order in which they first appear.
+    """List the names behind `train/` and `val/`, in the order in which they first appear.
 
     The loss and the penalty of the regularizer are no metrics, and are left out.
 
@@ -45,10 +45,10 @@ def metric_names(records: Iterable[EpochRecord]) -> list[str]:
 
 
 def lower_is_better(name: str) -> bool:
-    """Whether `name` reads like something to be made small.
+    """Guess from `name` whether smaller values are better.
 
-    Where the name does not tell, the answer is no; so a text that depends on it should
-    say "highest" or "lowest", which is true in any case, and not "best".
+    The answer is no where the name does not tell. So a text that depends on it should say
+    "highest" or "lowest", which is true in any case, rather than "best".
 
     >>> lower_is_better("val/loss"), lower_is_better("accuracy"), lower_is_better("top_5_error")
     (True, False, True)
@@ -57,7 +57,7 @@ def lower_is_better(name: str) -> bool:
 
 
 def label(name: str) -> str:
-    """A value's name in words.
+    """Write a value's name in words.
 
     >>> label("val/top_5_accuracy"), label("gradient_norm/mean")
     ('validation top 5 accuracy', 'gradient norm mean')
@@ -68,9 +68,9 @@ def label(name: str) -> str:
 
 
 def number(value: float, digits: int = 4) -> str:
-    """`value` with so many significant digits, zeros at the end kept so that columns align.
+    """Format `value` with so many significant digits, keeping final zeros to align columns.
 
-    The whole part is written out up to ten million.
+    Below ten million the integer part is written out.
 
     >>> number(0.9), number(21034.4), number(3.2e-7), number(float("nan"))
     ('0.9000', '21034', '3.200e-07', 'nan')
@@ -81,12 +81,12 @@ def number(value: float, digits: int = 4) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time as hours, minutes and seconds.
+    """Format a time as hours, minutes and seconds.
 
     >>> duration(3.6), duration(3725)
     ('0:00:04', '1:02:05')
     """
-    # Half up: round() would go to the even neighbour, and 0.5 s left would read as none.
+    # Round half up: round() goes to the even neighbour, and would show 0.5 s as no time left.
     minutes, seconds = divmod(math.floor(seconds + 0.5), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}"

@@ -1,9 +1,9 @@
 """Training: the state, the pure step, the compiled loop, and `fit` around them."""
 
-from jaxnn.train.devices import distributed
 from jaxnn.train.control.early_stopping import EarlyStopping, early_stopping
 from jaxnn.train.control.protocol import Controller
 from jaxnn.train.control.rate import halve_and_go_back, halve_on_rise, plateau
+from jaxnn.train.devices import distributed
 from jaxnn.train.devices.choose import device_names, unused_accelerator
 from jaxnn.train.devices.compilation import use_compilation_cache
 from jaxnn.train.devices.placement import Placement, bytes_per_device

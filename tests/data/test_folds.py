@@ -2,7 +2,7 @@ import jax
 import numpy as np
 import pytest
 
-from jaxnn.data import fit_standardize, k_fold_indices, k_fold_data
+from jaxnn.data import fit_standardize, k_fold_data, k_fold_indices
 from jaxnn.keys import stream
 
 LABELS = np.random.default_rng(5).choice(4, size=40, p=[0.4, 0.3, 0.15, 0.15])

@@ -73,7 +73,11 @@ def test_what_is_a_stream_and_what_is_a_batch():
     [
         (lambda: stream({"x": np.zeros(3), "y": np.zeros(4)}), ValueError, "arrays of one length"),
         (lambda: stream({"x": np.array(["a"])}), TypeError, "must hold numbers"),
-        (lambda: iterate(iter([1])), TypeError, "iterated anew for each epoch"),
+        (
+            lambda: iterate(iter([1])),
+            TypeError,
+            "needs an iterable that starts anew for each epoch",
+        ),
         (lambda: iterate(3), TypeError, "iterate needs an iterable of batches, got 3"),
         (
             lambda: list(iterate([{"x": np.zeros(9)}]).batches(None, 0, 8)),

@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 from experiments.benchmarks import __main__ as benchmarks
 from experiments.benchmarks.competitors import COMPETITORS, OURS, make, present
 from experiments.benchmarks.race import AGAIN, race
+from experiments.benchmarks.startup import startup
 from experiments.benchmarks.tasks import Set, Start, Task
 from experiments.benchmarks.timing import Quartiles, alternate
 
@@ -96,6 +98,37 @@ def test_each_turn_begins_with_another():
 def test_peers_are_chosen_by_the_beginning_of_their_name():
     assert present(("FLAX",)) == ["Flax loop"]
     assert set(present(())) <= set(COMPETITORS) - {OURS}
+
+
+def test_start_up_compares_cold_with_cold_and_warm_with_warm(monkeypatch):
+    started, seconds = [], {}
+
+    def first_epoch(command, cache=None):
+        options = dict(part.split("=", 1) for part in command if part.startswith("--"))
+        folder = Path(cache or options.get("--compilation-cache", "/none"))
+        started.append((command[0], folder, folder.exists() and any(folder.iterdir())))
+        if folder != Path("/none"):
+            folder.mkdir(exist_ok=True)
+            (folder / "program").touch()
+
+    def alternate(works, times):
+        started.clear()
+        for name, work in works.items():
+            work()
+            seconds[name] = np.full(times, 2.0 ** len(seconds))
+        return seconds
+
+    monkeypatch.setattr("experiments.benchmarks.startup._first_epoch", first_epoch)
+    monkeypatch.setattr("experiments.benchmarks.startup.alternate", alternate)
+    found = startup("mlp", 3)
+    ours, script = "experiments.digits", "experiments.benchmarks.flax_script"
+    full = {
+        name: [filled for module, _, filled in started if module == name] for name in (ours, script)
+    }
+    assert full == {ours: [False, True], script: [False, True, False]}  # cold, warm, and cold again
+    over = {"jaxnn": "Flax script", "jaxnn, warm cache": "Flax script, warm cache"}
+    for name, other in over.items():
+        assert found.ratios[name].median == seconds[name][0] / seconds[other][0]
 
 
 class Idle:

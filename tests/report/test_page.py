@@ -218,7 +218,7 @@ def test_table_of_epochs(make_run):
 def test_a_long_table_is_thinned(make_run, epochs, shown):
     html = render(make_run(epochs=epochs, steps=1))
     assert [int(row[0]) for row in Reader(html).rows[1:]] == shown
-    assert ("whose number divides by" in html) == (epochs > 100)
+    assert ("whose number is divisible by" in html) == (epochs > 100)
 
 
 def test_a_run_without_epochs_has_a_page(make_run):

@@ -1,9 +1,9 @@
-"""Augmentation: training inputs changed so that their labels stay true.
+"""Augmentation: random changes of training inputs that keep their labels true.
 
 A factory such as `rotate(15.0)` returns a pure function `(key, batch) -> batch`, which
-`Recipe(augmentation=…)` runs inside the compiled step, and which takes an array of inputs
-alone in somebody else's loop. Every example has draws of its own, every strength is a knob,
-and a strength of 0 gives the inputs back to the last bit.
+`Recipe(augmentation=…)` runs inside the compiled step. In any other loop it also takes an array of
+inputs alone. Every example has its own draws, every strength is a knob, and a strength of 0
+returns the inputs bit for bit.
 """
 
 from jaxnn.data.augment.colour import (

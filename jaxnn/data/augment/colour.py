@@ -1,4 +1,4 @@
-"""Shifts of colour: of each channel, of saturation and of hue."""
+"""Random changes of colour: of each channel, of saturation and of hue."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _QUARTER_TURN = np.linalg.inv(_TO_YIQ) @ np.array([[0, 0, 0], [0, 0, -1], [0, 1,
 
 
 def adjust_saturation(x: jax.Array, factor: Knob) -> jax.Array:
-    r"""The distance from grey multiplied, $Y + f (x - Y)$ with the luma $Y$ of Rec. 601.
+    r"""Multiply the distance from grey, $Y + f (x - Y)$ with the luma $Y$ of Rec. 601.
 
     Args:
-      x: (n, …, 3) floats, red, green, blue. The luma means what it should where the three
-        were standardized alike, by one mean and deviation.
+      x: (n, …, 3) floats, red, green, blue. The luma is right where the three channels
+        were standardized by one mean and deviation.
       factor: 0 for grey, 1 for no change; a scalar, or (n,), one for each example.
 
     Returns:
@@ -44,7 +44,7 @@ def adjust_saturation(x: jax.Array, factor: Knob) -> jax.Array:
     >>> adjust_saturation(jnp.array([1.0, 0.0, 0.0]).reshape(1, 1, 1, 3), 0.0).ravel()
     Array([0.299, 0.299, 0.299], dtype=float32)
 
-    Source: torchvision's `adjust_saturation`, without its clipping. (TensorFlow's goes by
+    Source: torchvision's `adjust_saturation`, without its clipping. (TensorFlow's uses
     HSV, which has no meaning for values below 0.)
     """
     _check_rgb(x)
@@ -52,7 +52,7 @@ def adjust_saturation(x: jax.Array, factor: Knob) -> jax.Array:
 
 
 def adjust_hue(x: jax.Array, angle: Knob) -> jax.Array:
-    r"""Colours turned around the grey axis in the colour space YIQ: the luma stays.
+    r"""Rotate colours around the grey axis of the colour space YIQ, which keeps the luma.
 
     Args:
       x: (n, …, 3) floats, red, green, blue; see `adjust_saturation`.
@@ -94,7 +94,7 @@ def _check_rgb(x: jax.Array) -> None:
 
 
 def channel_shift(max_delta: Knob) -> Augmentation:
-    r"""Raise or lower each channel of an image by an amount of its own: a shift of colour.
+    r"""Raise or lower each channel of an image by a random amount of its own.
 
     $$x_{hwc} + \delta_c, \qquad \delta_c \sim U[-d, d)$$
 

@@ -1,4 +1,4 @@
-"""Augmentations made of augmentations."""
+"""Combine augmentations, and apply those of images to other layouts."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ __all__ = ["as_images", "compose"]
 
 
 def compose(*augmentations: Augmentation) -> Augmentation:
-    """One augmentation after the other, each with draws of its own.
+    """Apply augmentations one after the other, each with draws of its own.
 
-    The address of a draw is the name of the function that made the augmentation, and how many
-    of that name stand before it: to put in a flip changes no crop. Each of `rotate`,
-    `translate`, `zoom` and `shear` samples the image anew and blurs it a little; one `affine`
-    samples it once for all four.
+    The address of a draw is the name of the function that made the augmentation, and the number of
+    augmentations of that name before it, so that adding a flip changes no crop. Each of `rotate`,
+    `translate`, `zoom` and `shear` interpolates the image and blurs it a little; one `affine`
+    interpolates once for all four.
 
     Args:
       *augmentations: in their order; any functions `(key, batch) -> batch`.
@@ -28,7 +28,7 @@ def compose(*augmentations: Augmentation) -> Augmentation:
       An augmentation.
 
     Raises:
-      TypeError: something that is no function.
+      TypeError: an argument that is no function.
 
     >>> import jax, jax.numpy as jnp
     >>> from jaxnn.data import augment
@@ -52,11 +52,11 @@ def compose(*augmentations: Augmentation) -> Augmentation:
 
 
 def as_images(shape: Sequence[int], augmentation: Augmentation) -> Augmentation:
-    """An augmentation of images for inputs whose rows are laid out otherwise.
+    """Apply an augmentation of images to inputs of another layout.
 
-    What moves pixels suits inputs that are scaled alike at every pixel, by one mean and
-    deviation. Where each pixel was standardized by its own, as `jaxnn.data.digits` does unless
-    told otherwise, a value that moves onto another pixel means something else there.
+    An augmentation that moves pixels suits inputs that are scaled alike at every pixel, by one
+    mean and deviation. Where each pixel was standardized by its own statistics, which is the
+    default of `jaxnn.data.digits`, a value means something else on another pixel.
 
     Args:
       shape: (height, width, channels), into which each row is reshaped, and back afterwards.

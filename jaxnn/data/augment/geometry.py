@@ -1,4 +1,4 @@
-"""Rotation, translation, zoom and shear, sampled once whatever is combined."""
+"""Random rotation, translation, zoom and shear, with one interpolation for all of them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def affine(
     shear: Knob | None = None,
     fill: Fill = 0.0,
 ) -> Augmentation:
-    r"""Turn, shift, zoom and shear each image by draws of its own, sampled once; see `warp`.
+    r"""Rotate, shift, zoom and shear each image at random, with one interpolation; see `warp`.
 
     $$\alpha \sim U[-a, a), \quad t \sim U[-s, s)^2 \cdot (h, w), \quad
       z = (1 + m)^{u},\ u \sim U[-1, 1), \quad \varphi \sim U[-b, b)$$
@@ -40,7 +40,7 @@ def affine(
       zoom: m, at least 0: from 1/(1 + m) of the size to (1 + m) times, smaller as often as
         larger.
       shear: b, in degrees, in [0, 90).
-      fill: what comes in at the borders: a number, (channels,) numbers, or "edge", which
+      fill: values that come in at the borders: a number, (channels,) numbers, or "edge", which
         continues the pixels of the border. 0 is the mean where inputs are standardized, and
         black where they are not.
 
@@ -96,11 +96,11 @@ def affine(
 
 
 def rotate(max_angle: Knob, *, fill: Fill = 0.0) -> Augmentation:
-    """`affine(rotation=max_angle)`: turn each image about its middle.
+    """Rotate each image about its centre: `affine(rotation=max_angle)`.
 
     Args:
       max_angle: in degrees, in [0, 180], to either side; a float or a traced scalar.
-      fill: what comes in at the borders, see `affine`.
+      fill: values that come in at the borders, see `affine`.
 
     >>> import jax
     >>> image = jnp.ones((1, 8, 8, 1))
@@ -114,14 +114,14 @@ def rotate(max_angle: Knob, *, fill: Fill = 0.0) -> Augmentation:
 
 
 def translate(max_shift: Knob, *, fill: Fill = 0.0) -> Augmentation:
-    """`affine(translation=max_shift)`: shift each image, by parts of pixels too.
+    """Shift each image, by fractions of pixels too: `affine(translation=max_shift)`.
 
     `augment.crop` shifts by whole pixels, and blurs nothing.
 
     Args:
       max_shift: in [0, 1], to either side, as a fraction of the height and of the width; a
         float or a traced scalar.
-      fill: what comes in at the borders, see `affine`.
+      fill: values that come in at the borders, see `affine`.
 
     >>> import jax
     >>> image = jnp.ones((1, 8, 8, 1))
@@ -135,12 +135,12 @@ def translate(max_shift: Knob, *, fill: Fill = 0.0) -> Augmentation:
 
 
 def zoom(max_change: Knob, *, fill: Fill = 0.0) -> Augmentation:
-    """`affine(zoom=max_change)`: enlarge each image about its middle, or make it smaller.
+    """Enlarge or shrink each image about its centre: `affine(zoom=max_change)`.
 
     Args:
       max_change: m, at least 0: from 1/(1 + m) of the size to (1 + m) times; a float or a
         traced scalar.
-      fill: what comes in at the borders, see `affine`.
+      fill: values that come in at the borders, see `affine`.
 
     >>> import jax
     >>> jax.eval_shape(zoom(0.2), jax.random.key(0), jnp.ones((1, 8, 8, 1))).shape
@@ -153,11 +153,11 @@ def zoom(max_change: Knob, *, fill: Fill = 0.0) -> Augmentation:
 
 
 def shear(max_angle: Knob, *, fill: Fill = 0.0) -> Augmentation:
-    """`affine(shear=max_angle)`: lean the upright lines of each image, as italics do.
+    """Slant the upright lines of each image, as italics do: `affine(shear=max_angle)`.
 
     Args:
       max_angle: in degrees, in [0, 90), to either side; a float or a traced scalar.
-      fill: what comes in at the borders, see `affine`.
+      fill: values that come in at the borders, see `affine`.
 
     >>> import jax
     >>> jax.eval_shape(shear(10.0), jax.random.key(0), jnp.ones((1, 8, 8, 1))).shape

@@ -1,4 +1,4 @@
-"""What every augmentation rests on: the inputs of a batch, and draws that belong to a row.
+"""What all augmentations share: the inputs of a batch, and random draws per row.
 
 Draws have the row as their leading axis, and with threefry keys (`jax_threefry_partitionable`,
 JAX's default) a row's draw depends on the key and the row's number alone: further rows, padding
@@ -26,7 +26,7 @@ Fill = float | jax.Array | str
 
 
 def on_inputs(change: Callable[[jax.Array], jax.Array], batch: Any) -> Any:
-    """The batch with its inputs changed, everything else as it was."""
+    """Change the inputs of a batch, and leave everything else as it was."""
     if isinstance(batch, Mapping):
         return {**batch, "x": change(floating(inputs_of(batch)))}
     return change(floating(batch))
@@ -41,7 +41,7 @@ def inputs_of(batch: Mapping[str, Any]) -> Any:
 
 
 def floating(x: Any) -> jax.Array:
-    """`x` as an array of examples, refused unless its values are floats."""
+    """Return `x` as an array of examples; refuse values that are not floats."""
     if not hasattr(x, "dtype"):
         raise TypeError(f"x must be an array of inputs (n, …), got {type(x).__name__}")
     if not jnp.issubdtype(x.dtype, jnp.floating):
@@ -70,27 +70,27 @@ def check_fill(fill: Fill) -> None:
 
 
 def wide(x: jax.Array) -> Any:
-    """The dtype that is calculated in: float32 at least, whatever the inputs are stored in."""
+    """Return the dtype to compute in: float32 at least, whatever the inputs are stored in."""
     return jnp.promote_types(x.dtype, jnp.float32)
 
 
 def per_row(amount: Any, x: jax.Array) -> jax.Array:
-    """An amount so that it broadcasts against `x`: (), (n,) for each row, or (n, channels)."""
+    """Reshape an amount, (), (n,) or (n, channels), so that it broadcasts against `x`."""
     amount = jnp.asarray(amount, wide(x))
     between = (1,) * (x.ndim - amount.ndim)
     return amount.reshape(amount.shape[:1] + between + amount.shape[1:]) if amount.ndim else amount
 
 
 def unless(still: jax.Array, x: jax.Array, changed: jax.Array) -> jax.Array:
-    """`x` itself where nothing was to change: arithmetic would lose the sign of −0, and Inf."""
+    """Return `x` itself where nothing changes: arithmetic would lose the sign of −0, and Inf."""
     return jnp.where(still, x, changed.astype(x.dtype))
 
 
 def uniform(key: Any, x: jax.Array, *more: int) -> jax.Array:
-    """A draw from [0, 1) for each row, or `more` of them."""
+    """Draw from [0, 1) for each row; `more` is the shape of a row's draws."""
     return jax.random.uniform(as_key(key), (x.shape[0], *more), wide(x))
 
 
 def symmetric(key: Any, x: jax.Array, bound: Knob, *more: int) -> jax.Array:
-    """A draw from [−bound, bound) for each row, exactly 0 where the bound is."""
+    """Draw from [−bound, bound) for each row; a bound of 0 gives exactly 0."""
     return (2 * uniform(key, x, *more) - 1) * jnp.asarray(bound, wide(x))

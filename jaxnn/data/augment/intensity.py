@@ -1,7 +1,7 @@
-"""Shifts of brightness and contrast, and noise.
+"""Random changes of brightness and contrast, and noise.
 
-Nothing is clipped to a range of values: inputs are standardized as often as not. Here and for
-colours each change has a pure function of its amount, and a factory of the augmentation that
+Nothing is clipped to a range of values, because inputs are often standardized. Here and for
+colours, each change has a pure function of its amount, and a factory of the augmentation that
 draws the amount.
 """
 
@@ -27,7 +27,7 @@ __all__ = ["adjust_brightness", "adjust_contrast", "brightness", "contrast", "no
 
 
 def adjust_brightness(x: jax.Array, delta: Knob) -> jax.Array:
-    r"""Every value raised by the same amount, $x + \delta$.
+    r"""Add the same amount to every value, $x + \delta$.
 
     Args:
       x: (n, …) floats.
@@ -48,11 +48,11 @@ def adjust_brightness(x: jax.Array, delta: Knob) -> jax.Array:
 
 
 def adjust_contrast(x: jax.Array, factor: Knob) -> jax.Array:
-    r"""The distance from the channel's mean over the image multiplied, $\mu + f (x - \mu)$.
+    r"""Multiply the distance from the channel's mean over the image, $\mu + f (x - \mu)$.
 
     Args:
       x: (n, …, channels) floats.
-      factor: 1 leaves all as it is; a scalar, or (n,), one for each example.
+      factor: 1 changes nothing; a scalar, or (n,), one for each example.
 
     Returns:
       An array of `x`'s shape and dtype, `x` itself where `factor` is 1.
@@ -67,7 +67,7 @@ def adjust_contrast(x: jax.Array, factor: Knob) -> jax.Array:
 
 
 def blend(x: jax.Array, base: jax.Array, factor: Knob) -> jax.Array:
-    """`base` at the factor 0, `x` itself at 1."""
+    """Interpolate: `base` at the factor 0, `x` itself at 1."""
     factor = per_row(factor, x)
     return unless(factor == 1, x, base + factor * (x - base))
 

@@ -1,4 +1,4 @@
-"""Mixup: examples and their labels between pairs of examples."""
+"""Mixup: convex combinations of pairs of examples and of their labels."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ __all__ = ["mixup"]
 
 
 def mixup(alpha: Knob, classes: int | None = None) -> Augmentation:
-    r"""Mix each example with another of its batch, and their labels likewise.
+    r"""Mix each example with another one of its batch, and their labels likewise.
 
     $$\tilde x_i = \lambda_i x_i + (1 - \lambda_i)\, x_{\pi(i)}, \qquad
       \tilde y_i = \lambda_i y_i + (1 - \lambda_i)\, y_{\pi(i)}, \qquad
       \lambda_i \sim \mathrm{Beta}(\alpha, \alpha)$$
 
-    π is a random cycle through the examples whose weight is not 0, so that none is its own
-    partner and padding is nobody's: each draws a number, and its partner is the example with
-    the next larger one. An example of weight 0 stays as it is. With weights $w$ the new one is
-    $\tilde w_i = \lambda_i w_i + (1 - \lambda_i) w_{\pi(i)}$, and the label's shares are those
-    of the weights, so that the loss is $\lambda_i w_i \ell(y_i) + (1 - \lambda_i) w_{\pi(i)}
-    \ell(y_{\pi(i)})$, as in the paper.
+    π is a random cycle through the examples whose weight is not 0, so that no example is its own
+    partner and padding is no example's partner: each example draws a number, and its partner is
+    the example with the next larger number. An example of weight 0 stays unchanged. With weights
+    $w$ the new weight is $\tilde w_i = \lambda_i w_i + (1 - \lambda_i) w_{\pi(i)}$, and labels mix
+    in the proportion of the weights, so that the loss is $\lambda_i w_i \ell(y_i) + (1 - \lambda_i)
+    w_{\pi(i)} \ell(y_{\pi(i)})$, as in the paper.
 
     Args:
       alpha: α, at least 0; a float or a traced scalar. 0.2 to 0.4 is usual, 1 is uniform, and
@@ -51,7 +51,7 @@ def mixup(alpha: Knob, classes: int | None = None) -> Augmentation:
     Raises:
       TypeError: a batch that is no mapping.
       ValueError: a concrete `alpha` below 0, `classes` that is no positive integer, labels
-        that do not go with `classes`, or weights per token.
+        that do not match `classes`, or weights per token.
 
     >>> batch = {"x": jnp.array([[0.0], [1.0]]), "y": jnp.array([0, 1])}
     >>> mixed = jax.jit(mixup(0.4, classes=2))(jax.random.key(0), batch)
@@ -83,7 +83,7 @@ def mixup(alpha: Knob, classes: int | None = None) -> Augmentation:
 
 
 def _mixed(values: jax.Array, partner: jax.Array, share: jax.Array) -> jax.Array:
-    # What has a whole share may stand beside anything, NaN included.
+    # A row whose share is 1 must not be touched by its partner, which may hold NaN.
     theirs = values[partner]
     share = per_row(share, values)
     return unless(share == 1, values, theirs + share * (values - theirs))
@@ -106,7 +106,7 @@ def _shares(key: jax.Array, x: jax.Array, alpha: Knob) -> jax.Array:
 
 
 def _partners(draws: jax.Array, real: jax.Array) -> jax.Array:
-    """For each real row the one with the next larger draw, after the largest the smallest."""
+    """Return for each real row the one with the next larger draw; the largest gets the smallest."""
     n = draws.shape[0]
     order = jnp.argsort(jnp.where(real, draws, jnp.inf), stable=True)
     position = jnp.arange(n)
@@ -115,7 +115,7 @@ def _partners(draws: jax.Array, real: jax.Array) -> jax.Array:
 
 
 def _parts(batch: Any, classes: int | None) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Inputs, targets as floats, and weights."""
+    """Return inputs, targets as floats, and weights."""
     if not isinstance(batch, Mapping):
         raise TypeError(f'batch must be a mapping with "x" and "y" for mixup, got {type(batch)}')
     x = floating(inputs_of(batch))

@@ -1,4 +1,4 @@
-"""What moves or covers whole pixels, and interpolates nothing: flips, crops, cutout."""
+"""Augmentations by whole pixels, which interpolate nothing: flips, crops, cutout."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ __all__ = ["crop", "cutout", "flip_horizontal", "flip_vertical", "shift_pixels"]
 
 
 def shift_pixels(x: jax.Array, shift: Any, *, fill: Fill = 0.0) -> jax.Array:
-    """Images shifted by whole pixels.
+    """Shift images by whole pixels.
 
     Args:
       x: (n, height, width, channels), of any dtype.
       shift: integers, (down, right): of shape (2,), or (n, 2), one for each example.
-      fill: what comes in at the borders: a number, (channels,) numbers, or "edge", which
+      fill: values that come in at the borders: a number, (channels,) numbers, or "edge", which
         continues the pixels of the border.
 
     Returns:
@@ -57,7 +57,7 @@ def shift_pixels(x: jax.Array, shift: Any, *, fill: Fill = 0.0) -> jax.Array:
 
 
 def crop(padding: Knob, *, fill: Fill = 0.0) -> Augmentation:
-    r"""Pad each image and cut its own size out of that: a shift by whole pixels.
+    r"""Pad each image and crop it to its own size at random: a shift by whole pixels.
 
     $$\text{down}, \text{right} \sim U\{-p, \dots, p\}$$
 
@@ -65,9 +65,9 @@ def crop(padding: Knob, *, fill: Fill = 0.0) -> Augmentation:
     the full size is `affine(translation=…, zoom=…)`.
 
     Args:
-      padding: p, in pixels at each border, at least 0; a number or a traced scalar, whose
-        fraction counts for nothing. 0 changes nothing.
-      fill: what the padding holds: a number, (channels,) numbers, or "edge", which continues
+      padding: p, in pixels at each border, at least 0; a number or a traced scalar, which is
+        rounded down. 0 changes nothing.
+      fill: values of the padding: a number, (channels,) numbers, or "edge", which continues
         the pixels of the border. 0 is the mean where inputs are standardized, and black where
         they are not.
 
@@ -102,7 +102,7 @@ def crop(padding: Knob, *, fill: Fill = 0.0) -> Augmentation:
 def flip_horizontal(probability: Knob = 0.5) -> Augmentation:
     """Mirror an image left to right with a probability.
 
-    For photographs. The mirror image of a digit or a letter is another sign, or none.
+    This suits photographs. The mirror image of a digit or a letter is another sign, or none.
 
     Args:
       probability: in [0, 1]; a float or a traced scalar. 0 changes nothing.
@@ -160,13 +160,13 @@ def _flipped(key: Any, x: jax.Array, probability: Knob, axis: int) -> jax.Array:
 
 
 def cutout(side: Knob, *, fill: Fill = 0.0) -> Augmentation:
-    """Cover a rectangle of each image, which may reach over its borders.
+    """Cover a random rectangle of each image, which may extend over its borders.
 
     Args:
       side: of the rectangle, as a fraction of the height and of the width, in [0, 1]; a float
         or a traced scalar. 0 changes nothing.
-      fill: what covers it: a number, or (channels,) numbers; 0 is the mean where inputs are
-        standardized.
+      fill: values of the rectangle: a number, or (channels,) numbers; 0 is the mean where
+        inputs are standardized.
 
     Returns:
       An augmentation of images (n, height, width, channels).
@@ -178,7 +178,7 @@ def cutout(side: Knob, *, fill: Fill = 0.0) -> Augmentation:
     >>> int((y == 0).sum()) in range(4, 17)
     True
 
-    Source: DeVries and Taylor 2017: the middle lies anywhere in the image.
+    Source: DeVries and Taylor 2017: the centre lies anywhere in the image.
     """
     check_knob("side", side, 0, 1)
     check_knob("fill", fill)

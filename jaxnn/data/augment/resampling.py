@@ -1,4 +1,4 @@
-"""Images turned, shifted, zoomed and sheared: one bilinear sampling for all of it."""
+"""Rotate, shift, zoom and shear images with a single bilinear interpolation."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def warp(
     shear: Knob = 0.0,
     fill: Fill = 0.0,
 ) -> jax.Array:
-    r"""Images zoomed, sheared, turned about their middle and shifted, in this order.
+    r"""Zoom, shear, rotate about their centre and shift images, in this order.
 
     The value at the point $p$, measured from the middle of the image, comes from the point
 
     $$q = \tfrac{1}{z}\, S_\varphi^{-1} R_\alpha^{-1} (p - t)$$
 
-    of the original, between its pixels by bilinear interpolation. It is one sampling, so
-    several changes blur no more than one.
+    of the original, by bilinear interpolation between its pixels. There is a single interpolation,
+    so several changes blur an image no more than one.
 
     Args:
       x: (n, height, width, channels) floats.
@@ -38,13 +38,13 @@ def warp(
       shift: t in pixels, (down, right): of shape (2,), or (n, 2), one for each example.
       zoom: z, above 0; above 1 enlarges.
       shear: φ in degrees, in (-90, 90): how far upright lines lean to the right.
-      fill: what lies beyond the border: a number, (channels,) numbers, or "edge", which
+      fill: values beyond the border: a number, (channels,) numbers, or "edge", which
         continues the pixels of the border.
 
     `angle`, `zoom` and `shear` are scalars, or (n,), one for each example.
 
     Returns:
-      An array of `x`'s shape and dtype, an image itself where it is left as it is.
+      An array of `x`'s shape and dtype; an image that nothing changes is returned bit for bit.
 
     Raises:
       ValueError: inputs of another shape, or a concrete value outside its range.
@@ -76,7 +76,7 @@ def warp(
 def _sources(
     shape: tuple[int, ...], angle: jax.Array, shift: jax.Array, zoom: jax.Array, shear: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """Where each pixel comes from: rows and columns (n, height, width), from the middle."""
+    """Compute each pixel's source: rows and columns (n, height, width), from the centre."""
     _, height, width, _ = shape
     upright, dtype = (-1, 1, 1), angle.dtype
     down = jnp.asarray(np.arange(height) - (height - 1) / 2, dtype).reshape(1, -1, 1)
@@ -91,7 +91,7 @@ def _sources(
 
 
 def _framed(x: jax.Array, fill: Fill) -> jax.Array:
-    """The images in a frame one pixel wide, which stands for all that lies outside."""
+    """Put the images in a frame one pixel wide, which stands for all that lies outside."""
     x = x.astype(wide(x))
     if isinstance(fill, str):
         return jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
@@ -101,7 +101,7 @@ def _framed(x: jax.Array, fill: Fill) -> jax.Array:
 
 
 def _sample(framed: jax.Array, down: jax.Array, right: jax.Array) -> jax.Array:
-    """The framed images at points measured from their middle, bilinear."""
+    """Interpolate the framed images bilinearly at points measured from their centre."""
     n, height, width, channels = framed.shape
     down = jnp.clip(down + (height - 1) / 2, 0, height - 1)
     right = jnp.clip(right + (width - 1) / 2, 0, width - 1)
@@ -117,10 +117,10 @@ def _sample(framed: jax.Array, down: jax.Array, right: jax.Array) -> jax.Array:
 
 
 def _cells(framed: jax.Array) -> jax.Array:
-    """The four pixels around each point between pixels, and where that is, in one entry.
+    """Gather the four corners of each cell between pixels, and the cell's place, in one entry.
 
-    Where, because the compiler may calculate a point twice and round it differently: a row
-    found once more by `floor` is now and then not the row whose pixels were gathered.
+    The place is gathered too, because the compiler may compute a point twice and round it
+    differently: a second `floor` sometimes gives another row than that of the gathered pixels.
     """
     n, height, width, _ = framed.shape
     corners = [

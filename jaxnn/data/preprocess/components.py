@@ -1,4 +1,4 @@
-"""Principal components, the ground of whitening too.
+"""Principal component analysis, on which whitening is built too.
 
 One decomposition of the centered training examples serves PCA and both whitenings,
 $X - \\mu = U S V^\\top$: the rows of $V^\\top$ are the components, and $\\lambda = S^2 / N$ is
@@ -54,7 +54,7 @@ _BLOCK = 2**20  # numbers: enough rows for matrix products to run at full speed
 
 
 class PCA(NamedTuple):
-    """What `fit_pca` learned; float64 from NumPy input, float32 or wider from JAX input.
+    """State of `fit_pca`: float64 from NumPy input, float32 or wider from JAX input.
 
     Fields:
       mean: one example's shape.
@@ -68,7 +68,7 @@ class PCA(NamedTuple):
 
 
 def fit_pca(x: Any, n_components: int | None = None) -> PCA:
-    r"""The principal components of the training examples.
+    r"""Fit the principal components of the training examples.
 
     Args:
       x: (N, …) numbers, N at least 1, each example taken as D numbers. Use the training
@@ -95,7 +95,7 @@ def fit_pca(x: Any, n_components: int | None = None) -> PCA:
 
 
 def pca(state: PCA, x: Any) -> Any:
-    r"""The coordinates of examples along the principal components, $z = V^\top (x - \mu)$.
+    r"""Project examples onto the principal components, $z = V^\top (x - \mu)$.
 
     Args:
       state: from `fit_pca` on the training part.
@@ -116,7 +116,7 @@ def pca(state: PCA, x: Any) -> Any:
 
 
 def unpca(state: PCA, z: Any) -> Any:
-    r"""The inverse of `pca`: $x = V z + \mu$.
+    r"""Invert `pca`: $x = V z + \mu$.
 
     Exact for examples within the span of the components; of others, as with fewer
     components than features, it gives the closest point of that span.
@@ -140,7 +140,7 @@ def unpca(state: PCA, z: Any) -> Any:
 
 
 def decompose(x: Any, n_components: int | None, *, complete: bool) -> tuple[Any, Any, Any]:
-    """The mean, the components and the variances of `x`, checked before.
+    """Compute the mean, the components and the variances of a checked `x`.
 
     Args:
       x: (N, …).
@@ -156,7 +156,7 @@ def decompose(x: Any, n_components: int | None, *, complete: bool) -> tuple[Any,
         raise ValueError(
             f"n_components must be at most min(examples, features) = {most}, got {n_components}"
         )
-    # Any: what follows is written for NumPy and JAX alike.
+    # Any, because the code below serves NumPy and JAX alike.
     xp: Any = jnp if isinstance(x, jax.Array) else np
     mean, triangle = _mean_and_triangle(x)
     _, deviations, basis = xp.linalg.svd(triangle, full_matrices=complete)
@@ -172,7 +172,7 @@ def decompose(x: Any, n_components: int | None, *, complete: bool) -> tuple[Any,
 
 
 def _mean_and_triangle(x: Any) -> tuple[Any, Any]:
-    """The mean, and the R of the QR decomposition of the centered examples.
+    """Compute the mean, and the R of the QR decomposition of the centered examples.
 
     R has the singular values and components of the examples, and at most D rows. Unlike
     the covariance it does not square the deviations, which would cost half of the digits.
@@ -190,7 +190,7 @@ def _mean_and_triangle(x: Any) -> tuple[Any, Any]:
 
 
 def forward(state: Any, x: Any, finish: Callable[[Any], Any], shape: tuple[int, ...]) -> Any:
-    """Examples to coordinates (rows, K), and by `finish` from there to (rows, …`shape`)."""
+    """Project examples to coordinates (rows, K), then apply `finish` for (rows, …`shape`)."""
     x = as_dense("x", x)
     mean, dtype = align("x", x, state.mean), floating_dtype(state, x)
     axes, basis = state.mean.ndim, flat_basis(state)
@@ -204,7 +204,7 @@ def forward(state: Any, x: Any, finish: Callable[[Any], Any], shape: tuple[int, 
 
 
 def backward(state: Any, z: Any, start: Callable[[Any], Any], shape: tuple[int, ...]) -> Any:
-    """The inverse: `start` takes (rows, flattened `shape`) to coordinates (rows, K)."""
+    """Invert `forward`: `start` maps (rows, flattened `shape`) to coordinates (rows, K)."""
     z = as_dense("z", z)
     check_features("z", z, shape)
     dtype, basis = floating_dtype(state, z), flat_basis(state)
@@ -219,12 +219,12 @@ def backward(state: Any, z: Any, start: Callable[[Any], Any], shape: tuple[int, 
 
 
 def flat_basis(state: Any) -> Any:
-    """The components of a state as a matrix (K, D)."""
+    """Return the components of a state as a matrix (K, D)."""
     return state.components.reshape(len(state.components), -1)
 
 
 def product(a: Any, b: Any) -> Any:
-    """`a @ b` without the rounding of inputs that accelerators do by default."""
+    """Compute `a @ b` without the rounding of inputs that accelerators do by default."""
     if isinstance(a, jax.Array) or isinstance(b, jax.Array):
         return jnp.matmul(a, b, precision="highest")
     return a @ b

@@ -1,4 +1,4 @@
-"""What the lectures do to images: take away the mean image, or treat each channel as a whole.
+"""Preprocessing of images: subtract the mean image, or use one statistic per channel.
 
 Images are NHWC, (N, height, width, channels).
 """
@@ -22,7 +22,7 @@ __all__ = [
 
 
 class Centering(NamedTuple):
-    """What `fit_mean_image` or `fit_channel_mean` learned.
+    """State of `fit_mean_image` and `fit_channel_mean`.
 
     Fields:
       mean: (height, width, channels), or any example's shape; or (channels,). float64 from
@@ -33,7 +33,7 @@ class Centering(NamedTuple):
 
 
 def fit_mean_image(x: Any) -> Centering:
-    r"""The mean of the training images, pixel by pixel, $\mu = \frac{1}{N} \sum_i x_i$.
+    r"""Fit the mean of the training images, pixel by pixel, $\mu = \frac{1}{N} \sum_i x_i$.
 
     Args:
       x: (N, …) numbers, N at least 1. Use the training part only.
@@ -58,7 +58,7 @@ def fit_mean_image(x: Any) -> Centering:
 
 
 def fit_channel_mean(x: Any) -> Centering:
-    r"""One mean for each channel, over all pixels of all training images.
+    r"""Fit one mean for each channel, over all pixels of all training images.
 
     $$\mu_c = \frac{1}{N H W} \sum_{i, h, w} x_{i h w c}$$
 
@@ -86,7 +86,7 @@ def fit_channel_mean(x: Any) -> Centering:
 
 
 def fit_channel_standardize(x: Any) -> Standardization:
-    r"""One mean and one deviation for each channel, over all pixels of all images.
+    r"""Fit one mean and one deviation for each channel, over all pixels of all images.
 
     $$\mu_c = \frac{1}{N H W} \sum_{i, h, w} x_{i h w c}, \qquad
       \sigma_c = \sqrt{\frac{1}{N H W} \sum_{i, h, w} (x_{i h w c} - \mu_c)^2}$$
@@ -124,13 +124,13 @@ def _channel_moments(x: Any) -> tuple[Any, Any]:
         )
     pixel_mean, pixel_variance = moments(x)
     channels = x.shape[-1]
-    # The moments of pixel means are those of the whole, but for the variance within pixels.
+    # The pixel means have the mean of the whole, and its variance less that within pixels.
     mean, between = moments(pixel_mean.reshape(-1, channels))
     return mean, between + pixel_variance.reshape(-1, channels).mean(axis=0)
 
 
 def center(state: Centering, x: Any) -> Any:
-    r"""Examples with the fitted mean taken away, $z = x - \mu$.
+    r"""Subtract the fitted mean, $z = x - \mu$.
 
     Args:
       state: from `fit_mean_image` or `fit_channel_mean` on the training part.
@@ -156,7 +156,7 @@ def center(state: Centering, x: Any) -> Any:
 
 
 def uncenter(state: Centering, z: Any) -> Any:
-    r"""The inverse of `center`: $x = z + \mu$.
+    r"""Invert `center`: $x = z + \mu$.
 
     Args:
       state: from `fit_mean_image` or `fit_channel_mean`.

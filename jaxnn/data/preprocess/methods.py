@@ -1,7 +1,7 @@
 """Preprocessing as pure functions: fit on the training part, apply to all, invert.
 
 Every method has three functions around a NamedTuple of arrays: `fit_…(x)` gives the state,
-a second function applies it, a third undoes that. The first axis of `x` counts examples.
+a second function applies it, and a third inverts it. The first axis of `x` counts examples.
 NumPy in gives NumPy out, with statistics in float64; JAX arrays, traced or not, stay on the
 device. `apply` and `invert` take the state of any method, so that code which serves a
 trained model need not know which one it was.
@@ -64,14 +64,14 @@ STATES: dict[type, tuple[Callable[..., Any], Callable[..., Any]]] = {
 
 
 def apply(state: State, x: Any) -> Any:
-    """Any part of the data, or a new example, as the model was trained to see it.
+    """Apply fitted preprocessing to any part of the data, or to a new example.
 
     Args:
-      state: what any `fit_…` of this package returned, such as `Data.preprocess`.
+      state: returned by any `fit_…` of this package, such as `Data.preprocess`.
       x: (…, features), see the function of that method.
 
     Returns:
-      What the function of that method returns, `standardize` for a `Standardization`.
+      The result of that method's function, such as `standardize` for a `Standardization`.
 
     Raises:
       TypeError: anything else as `state`; a sparse matrix.
@@ -87,14 +87,14 @@ def apply(state: State, x: Any) -> Any:
 
 
 def invert(state: State, z: Any) -> Any:
-    """The inverse of `apply`.
+    """Invert `apply`.
 
     Args:
-      state: what any `fit_…` of this package returned.
-      z: what `apply` returned.
+      state: returned by any `fit_…` of this package.
+      z: the result of `apply`.
 
     Returns:
-      What the inverse of that method returns.
+      The result of that method's inverse.
 
     Raises:
       TypeError: anything else as `state`; a sparse matrix.
@@ -110,7 +110,7 @@ def invert(state: State, z: Any) -> Any:
 
 
 def fit_method(method: Method) -> Callable[[Any], State]:
-    """The fit function by its name, or the one given.
+    """Look up a fit function by its name, or return the given function.
 
     >>> fit_method("zca").__name__
     'fit_zca'
@@ -127,7 +127,7 @@ def fit_method(method: Method) -> Callable[[Any], State]:
 
 
 def check_state(state: Any) -> None:
-    """Refuse what no `fit_…` of this package returns."""
+    """Refuse a state that no `fit_…` of this package returns."""
     if type(state) not in STATES:
         names = ", ".join(kind.__name__ for kind in STATES)
         raise TypeError(f"state must be one of {names}, got {state!r}")

@@ -1,4 +1,4 @@
-"""What all preprocessing shares: checks, statistics over the examples, and work in blocks.
+"""What all preprocessing shares: checks, statistics over examples, work in blocks of rows.
 
 Host arrays are widened to float64 a few rows at a time: a whole data set in float64 would
 cost more in fresh memory than in arithmetic. JAX arrays, traced or not, are taken whole.
@@ -33,7 +33,7 @@ _BLOCK = 2**16  # numbers: half a megabyte in float64, which stays in the cache
 
 
 def checked(x: Any) -> Any:
-    """`x` as a dense array of real numbers to take statistics of; warns where most are 0."""
+    """Check that `x` is a dense array of finite real numbers; warn where most of them are 0."""
     x = as_dense("x", x)
     if jnp.issubdtype(x.dtype, jnp.complexfloating):
         raise TypeError(f"x must hold real numbers, got dtype {x.dtype}")
@@ -55,14 +55,14 @@ def _warn_if_sparse(x: np.ndarray) -> None:
 
 
 def widened(x: Any) -> Any:
-    """`x` in the dtype of its statistics: float64 on the host, else float32 or wider."""
+    """Convert `x` to the dtype of its statistics: float64 on the host, else float32 or wider."""
     if isinstance(x, jax.Array):
         return x.astype(jnp.promote_types(x.dtype, jnp.float32))
     return x.astype(np.float64)
 
 
 def moments(x: Any) -> tuple[Any, Any]:
-    """The mean and variance (divisor N) of each feature over the first axis.
+    """Compute the mean and variance (divisor N) of each feature over the first axis.
 
     The sum of equal numbers, divided, is not exactly that number. Measured from the first
     example a constant feature has exactly its value as mean and exactly 0 as variance, and
@@ -92,7 +92,7 @@ def moments(x: Any) -> tuple[Any, Any]:
 
 
 def row_blocks(x: np.ndarray, numbers: int = _BLOCK) -> Iterator[np.ndarray]:
-    """`x` in runs of rows, of about so many numbers and of 8 rows at least."""
+    """Iterate over `x` in blocks of about `numbers` entries and at least 8 rows."""
     rows = max(8, numbers * len(x) // max(x.size, 1))
     return (x[start : start + rows] for start in range(0, len(x), rows))
 
@@ -104,7 +104,7 @@ def in_blocks(
     example_ndim: int,
     numbers: int = _BLOCK,
 ) -> Any:
-    """`function(x)`, on the host computed in blocks of rows.
+    """Compute `function(x)`, for host arrays in blocks of rows.
 
     Args:
       function: of x alone, independent from row to row.
@@ -130,7 +130,7 @@ def in_blocks(
 
 
 def align(name: str, x: Any, statistic: Any) -> Any:
-    """`statistic` with axes of length 1 in front, as many as `x` has more."""
+    """Give `statistic` leading axes of length 1 until it has as many axes as `x`."""
     check_features(name, x, statistic.shape)
     return statistic.reshape((1,) * (x.ndim - statistic.ndim) + statistic.shape)
 
@@ -146,7 +146,7 @@ def check_features(name: str, x: Any, shape: tuple[int, ...]) -> None:
 
 
 def floating_dtype(state: Any, x: Any) -> Any:
-    """The dtype of a result: that of `x` where it is floating, else float32."""
+    """Return the dtype of a result: that of `x` where it is floating, else float32."""
     if not jnp.issubdtype(x.dtype, jnp.floating):
         return np.dtype(np.float32)
     # A state on the device gives float32 from float64 on the host, unless x64 is on.

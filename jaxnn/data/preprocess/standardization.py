@@ -1,4 +1,4 @@
-"""Mean 0 and deviation 1 for every feature, as measured on the training part."""
+"""Standardization: mean 0 and deviation 1 for every feature of the training part."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Standardization", "fit_standardize", "standardization", "standardize
 
 
 class Standardization(NamedTuple):
-    """What `fit_standardize` or `fit_channel_standardize` learned.
+    """State of `fit_standardize` and `fit_channel_standardize`.
 
     Fields:
       mean: one example's shape, or (channels,); float64 from NumPy input, float32 or
@@ -24,7 +24,7 @@ class Standardization(NamedTuple):
 
 
 def fit_standardize(x: Any) -> Standardization:
-    r"""The mean and deviation of each feature of the training examples.
+    r"""Fit the mean and deviation of each feature of the training examples.
 
     $$\mu = \frac{1}{N} \sum_i x_i, \qquad \sigma = \sqrt{\frac{1}{N} \sum_i (x_i - \mu)^2}$$
 
@@ -55,12 +55,12 @@ def fit_standardize(x: Any) -> Standardization:
 
 
 def standardization(mean: Any, variance: Any) -> Standardization:
-    """The state of these moments; where the variance is 0, the deviation is 1."""
+    """Make the state of a mean and a variance; a variance of 0 gives a deviation of 1."""
     return Standardization(mean, variance**0.5 + (variance == 0))
 
 
 def standardize(state: Standardization, x: Any) -> Any:
-    r"""Examples with the fitted mean taken away and divided by the fitted deviation.
+    r"""Subtract the fitted mean and divide by the fitted deviation.
 
     $$z = (x - \mu) / \sigma$$
 
@@ -92,7 +92,7 @@ def standardize(state: Standardization, x: Any) -> Any:
 
 
 def unstandardize(state: Standardization, z: Any) -> Any:
-    r"""The inverse of `standardize`: $x = z \sigma + \mu$.
+    r"""Invert `standardize`: $x = z \sigma + \mu$.
 
     Args:
       state: from `fit_standardize` or `fit_channel_standardize`.

@@ -1,4 +1,4 @@
-"""Fitted preprocessing on disk, for the code that serves the model."""
+"""Save and load fitted preprocessing, for the code that serves the model."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def save_state(path: str | os.PathLike[str], state: State) -> None:
 
     Args:
       path: the file; one that is there is replaced.
-      state: what any `fit_…` of this package returned, such as `Data.preprocess`.
+      state: returned by any `fit_…` of this package, such as `Data.preprocess`.
 
     Raises:
       TypeError: anything else.
@@ -43,7 +43,7 @@ def save_state(path: str | os.PathLike[str], state: State) -> None:
 
 
 def load_state(path: str | os.PathLike[str]) -> State:
-    """Read a state that `save_state` wrote, to the same bits.
+    """Read a state that `save_state` wrote, bit for bit.
 
     Args:
       path: the file. It may come from anywhere: nothing is unpickled.

@@ -1,4 +1,4 @@
-"""Inputs whose covariance is the identity: PCA whitening and ZCA.
+"""Whitening, which makes the covariance of the inputs the identity: by PCA, and ZCA.
 
 The components, their order and sign, and directions of no variance are as in
 `jaxnn.data.components`.
@@ -20,7 +20,7 @@ __all__ = ["ZCA", "Whitening", "fit_whiten", "fit_zca", "unwhiten", "unzca", "wh
 
 
 class Whitening(NamedTuple):
-    """What `fit_whiten` learned: the fields of `PCA` and `eps`, scalar."""
+    """State of `fit_whiten`: the fields of `PCA`, and the scalar `eps`."""
 
     mean: Any
     components: Any
@@ -29,7 +29,7 @@ class Whitening(NamedTuple):
 
 
 class ZCA(NamedTuple):
-    """What `fit_zca` learned: the fields of `Whitening`, with all D components."""
+    """State of `fit_zca`: the fields of `Whitening`, with all D components."""
 
     mean: Any
     components: Any
@@ -38,7 +38,7 @@ class ZCA(NamedTuple):
 
 
 def fit_whiten(x: Any, n_components: int | None = None, *, eps: Any = 1e-5) -> Whitening:
-    r"""What `whiten` needs: the principal components and the variance along each.
+    r"""Fit PCA whitening: the principal components and the variance along each.
 
     Args:
       x: (N, …) numbers, N at least 1, each example taken as D numbers. Use the training
@@ -72,7 +72,7 @@ def fit_whiten(x: Any, n_components: int | None = None, *, eps: Any = 1e-5) -> W
 
 
 def whiten(state: Whitening, x: Any) -> Any:
-    r"""Coordinates along the components, each divided by its deviation (PCA whitening).
+    r"""Project onto the components and divide by the deviation along each (PCA whitening).
 
     $$z = (\Lambda + \epsilon)^{-1/2} \, V^\top (x - \mu)$$
 
@@ -96,7 +96,7 @@ def whiten(state: Whitening, x: Any) -> Any:
 
 
 def unwhiten(state: Whitening, z: Any) -> Any:
-    r"""The inverse of `whiten`: $x = V (\Lambda + \epsilon)^{1/2} z + \mu$.
+    r"""Invert `whiten`: $x = V (\Lambda + \epsilon)^{1/2} z + \mu$.
 
     Exact for examples within the span of the components, see `unpca`.
 
@@ -120,7 +120,7 @@ def unwhiten(state: Whitening, z: Any) -> Any:
 
 
 def fit_zca(x: Any, *, eps: Any = 1e-5) -> ZCA:
-    r"""What `zca` needs: all D principal components and the variance along each.
+    r"""Fit ZCA whitening: all D principal components and the variance along each.
 
     Args:
       x: (N, …) numbers, N at least 1, each example taken as D numbers. Use the training
@@ -147,7 +147,7 @@ def fit_zca(x: Any, *, eps: Any = 1e-5) -> ZCA:
 
 
 def zca(state: ZCA, x: Any) -> Any:
-    r"""Whitened examples, turned back so that they stay as close as can be to the originals.
+    r"""Whiten examples, and rotate them back to stay as close to the originals as possible.
 
     $$z = V (\Lambda + \epsilon)^{-1/2} \, V^\top (x - \mu)$$
 
@@ -175,7 +175,7 @@ def zca(state: ZCA, x: Any) -> Any:
 
 
 def unzca(state: ZCA, z: Any) -> Any:
-    r"""The inverse of `zca`: $x = V (\Lambda + \epsilon)^{1/2} \, V^\top z + \mu$.
+    r"""Invert `zca`: $x = V (\Lambda + \epsilon)^{1/2} \, V^\top z + \mu$.
 
     Args:
       state: from `fit_zca`.
@@ -204,6 +204,6 @@ def _offset(eps: Any, variance: Any) -> Any:
 
 
 def _deviation(state: Whitening | ZCA) -> Any:
-    """(1, K): what each coordinate is divided by."""
+    """Compute the divisor of each coordinate, (1, K)."""
     differs = state.variance > 0
     return ((state.variance + state.eps) * differs + ~differs).reshape(1, -1) ** 0.5

@@ -1,1 +1,1 @@
-"""Files and downloads, read without trusting what they claim."""
+"""Readers of files and downloads, which trust nothing that a file declares about itself."""

@@ -1,4 +1,4 @@
-"""Reading compressed files and archives without trusting what they declare.
+"""Read compressed files and archives without trusting the sizes that they declare.
 
 Nothing here allocates for a size that a header merely claims: bytes are read a piece at a
 time, and never more than `LIMIT` of them. Nothing is ever extracted to disk.
@@ -23,20 +23,20 @@ _PIECE = 2**20
 _MOST_PADDING = 2**16  # zeros after the end of a gzip file, as on tapes
 _MOST_MEMBERS = 1000
 _GZIP = b"\x1f\x8b"
-# What tarfile raises on headers that make no sense; not all of it is meant.
+# tarfile raises these on headers that make no sense; some of them by accident.
 _MALFORMED = (tarfile.TarError, ValueError, IndexError, RecursionError)
 
 T = TypeVar("T")
 
 
 class Readable(Protocol):
-    """All that a parser may ask of a file."""
+    """The part of the file interface that a parser may use."""
 
     def read(self, size: int, /) -> bytes: ...
 
 
 def decompressed(file: IO[bytes], name: str) -> Readable:
-    """What a file holds, taken out of gzip if it is in one.
+    """Open a file's contents, decompressed where it is a gzip file.
 
     Args:
       file: open at its start and seekable.
@@ -59,7 +59,7 @@ def decompressed(file: IO[bytes], name: str) -> Readable:
 
 
 class _Unzipped:
-    """The contents of a gzip file of one member, its checksum verified at the end.
+    """Read a gzip file of one member, and verify its checksum at the end.
 
     The standard library's reader skips zeros behind the end one by one, however many.
     """
@@ -90,7 +90,7 @@ class _Unzipped:
 
 
 def read_exactly(stream: Readable, size: int, name: str) -> bytearray:
-    """The next `size` bytes, memory growing only with what is really there.
+    """Read the next `size` bytes; memory grows only with the bytes that are really there.
 
     Args:
       stream: where to read.
@@ -120,7 +120,7 @@ def read_exactly(stream: Readable, size: int, name: str) -> bytearray:
 def read_members(
     file: IO[bytes], name: str, wanted: Collection[str], read: Callable[[Readable, int, str], T]
 ) -> dict[str, T]:
-    """The wanted members of a tar archive, each parsed as it goes by.
+    """Parse the wanted members of a tar archive while reading it once.
 
     Any member with an absolute path, with `..`, or that is a link or a device, makes the
     whole archive untrustworthy and is refused, wanted or not.
@@ -195,7 +195,7 @@ def _tar_errors(name: str, kinds: tuple[type[Exception], ...]) -> Iterator[None]
 
 
 class _Forward:
-    """A stream that is read in small pieces, forward only, and up to `LIMIT`.
+    """Read a stream forward only, in small reads, up to `LIMIT` bytes.
 
     `tarfile` passes on the sizes that headers declare, and what lies below would allocate a
     declared 2^40.

@@ -1,4 +1,4 @@
-"""Files in the binary format of CIFAR-10: records of a label and a picture of 32×32."""
+"""Read the binary format of CIFAR-10: records of a label and a picture of 32×32."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RECORD = 1 + 3 * 32 * 32
 
 
 def read_records(stream: Readable, size: int, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """The pictures and labels of a file of records.
+    """Read the pictures and labels of a file of records.
 
     Args:
       stream: of the records.

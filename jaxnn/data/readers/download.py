@@ -1,7 +1,7 @@
-"""Original files of public data sets: where they are kept, checked by hash, or downloaded.
+"""Keep, check by hash, and download the original files of public data sets.
 
-A file is written beside its place under another name, and takes its place only when its
-length and its SHA-256 are right. So there is a whole and true file, or none.
+A file is written under another name in the same folder, and renamed only when its length and its
+SHA-256 are right. So the folder holds the whole original file, or none.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _TIMEOUT = 30.0  # seconds without a byte
 
 
 def cache_folder(name: str) -> Path:
-    """Where the files of a data set are kept.
+    """Return the folder in which the files of a data set are kept.
 
     That is `NAME` in the folder that the environment variable JAXNN_DATA names, or else in
     `jaxnn` of the user's cache: $XDG_CACHE_HOME, or ~/.cache. It may not exist.
@@ -38,7 +38,7 @@ def cache_folder(name: str) -> Path:
 
 
 def provide(source: ImageSet, missing: Sequence[Original], folder: Path, download: bool) -> None:
-    """Download what is missing, or say what is missing and what can be done about it.
+    """Download missing files, or raise an error that names them and the remedies.
 
     Args:
       source: the data set.
@@ -73,11 +73,11 @@ def provide(source: ImageSet, missing: Sequence[Original], folder: Path, downloa
 
 @contextmanager
 def opened(path: Path, original: Original | None) -> Iterator[IO[bytes]]:
-    """A file to read from, first checked to be the original.
+    """Open a file for reading, after checking that it is the original.
 
     Args:
       path: of the file.
-      original: what it must be; None accepts anything.
+      original: the file that it must be; None accepts any.
 
     Yields:
       The file that was checked, at its start.
@@ -106,13 +106,13 @@ def download_files(files: Sequence[Original], mirrors: Sequence[str], folder: Pa
     """Fetch files into a folder, with a progress bar on standard error.
 
     Args:
-      files: what to fetch, in this order. A file of that name is replaced.
+      files: the files to fetch, in this order. An existing file of that name is replaced.
       mirrors: URLs of folders, tried in this order for each file.
       folder: made if need be.
 
     Raises:
       OSError: no mirror gave a file of the right length and SHA-256, or it could not be
-        written. What came before it in `files` stays; of the file itself nothing does.
+        written. Files before it in `files` stay; nothing of the failed file does.
     """
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
@@ -130,11 +130,11 @@ def download_files(files: Sequence[Original], mirrors: Sequence[str], folder: Pa
 
 
 class _NoMirror(OSError):
-    """Every mirror failed."""
+    """Raised when every mirror failed."""
 
 
 class _Failed(Exception):
-    """One mirror did not give the file."""
+    """Raised when one mirror did not give the file."""
 
 
 def _from_any(

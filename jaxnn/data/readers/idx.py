@@ -1,4 +1,4 @@
-"""Files in IDX, the format of MNIST: a header that says the shape, then the bytes."""
+"""Read IDX, the format of MNIST: a header with the shape, then the bytes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _UNSIGNED_BYTES = 0x08
 
 
 def read_idx(file: IO[bytes], name: str, *, axes: int) -> np.ndarray:
-    """The array of unsigned bytes in an IDX file, plain or in gzip.
+    """Read the array of unsigned bytes in an IDX file, plain or in gzip.
 
     The header is the magic number 0x000008kk, kk the number of axes, and k lengths, all of
     them 32-bit big-endian integers. It is checked before the bytes are read.

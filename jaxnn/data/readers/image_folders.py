@@ -1,4 +1,4 @@
-"""The training and test pictures in a folder, as uint8, whatever form the files have there."""
+"""Read the training and test pictures of a folder as uint8, from any form of the files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _BINARY_FILES = (*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin"
 
 
 class Pictures(NamedTuple):
-    """Pictures and the class of each.
+    """Hold pictures and the class of each.
 
     Fields:
       x: (n, height, width, channels) uint8.
@@ -36,18 +36,18 @@ class Pictures(NamedTuple):
 def read_idx_files(
     source: ImageSet, folder: str | os.PathLike[str] | None, download: bool, verify: bool
 ) -> tuple[Pictures, Pictures]:
-    """The training and the test part of a data set of four IDX files.
+    """Read the training and the test part of a data set of four IDX files.
 
     Args:
       source: the data set.
       folder: where its files are, unpacked or not. None: the cache.
-      download: whether to fetch what is missing.
+      download: whether to fetch missing files.
       verify: whether only the original files will do; in the cache nothing else will.
 
     Raises:
       FileNotFoundError: files that are not there, without `download`.
       OSError: a download that failed.
-      ValueError: a file that is broken, is not what it should be, or does not go with the
+      ValueError: a file that is damaged, is not the original, or does not match the
         others.
     """
     where, verified = _place(source, folder, verify)
@@ -77,7 +77,7 @@ def read_idx_files(
 def read_binary(
     source: ImageSet, folder: str | os.PathLike[str] | None, download: bool, verify: bool
 ) -> tuple[Pictures, Pictures]:
-    """The training and the test part of CIFAR-10 in the binary version; arguments as above.
+    """Read the training and the test part of CIFAR-10; arguments as for `read_idx_files`.
 
     Raises:
       FileNotFoundError, OSError, ValueError: as above.
@@ -108,7 +108,7 @@ def _read_archive(archive: Path, original: Original | None) -> list[Pictures]:
 def _place(
     source: ImageSet, folder: str | os.PathLike[str] | None, verify: bool
 ) -> tuple[Path, bool]:
-    """Where the files are, and whether they must be the originals."""
+    """Return the folder of the files, and whether they must be the originals."""
     return (cache_folder(source.name), True) if folder is None else (Path(folder), verify)
 
 

@@ -1,4 +1,4 @@
-"""Reading `.npz` archives without trusting what they declare.
+"""Read `.npz` archives without trusting the sizes that they declare.
 
 Nothing is ever unpickled. Memory is taken only once a member's header, its size in the
 archive and the size of the archive itself agree on how much it is.
@@ -19,13 +19,13 @@ import numpy.lib.format
 
 __all__ = ["read_npz"]
 
-_DEFLATE_AT_MOST = 1032  # bytes from one: what the format can do
+_DEFLATE_AT_MOST = 1032  # bytes that the format can make of one
 _LARGE = 2**30
 _RATIO_OF_LARGE = 100  # float arrays shrink by a few times, images that are mostly 0 by thirty
 
 
 def read_npz(path: str | os.PathLike[str], names: Sequence[str] | None = None) -> dict:
-    """Arrays of an `.npz` archive by their names.
+    """Read arrays of an `.npz` archive by their names.
 
     Args:
       path: the file.
@@ -36,7 +36,7 @@ def read_npz(path: str | os.PathLike[str], names: Sequence[str] | None = None) -
 
     Raises:
       FileNotFoundError: no such file.
-      ValueError: no such name; or, named with file and member, what is no archive, is cut
+      ValueError: no such name; or, named with file and member, a file that is no archive, is cut
         off or damaged, holds Python objects, or declares a size that cannot be true.
 
     >>> import tempfile
@@ -126,7 +126,7 @@ def _fill(data: np.ndarray, stream: IO[bytes]) -> None:
 
 @contextmanager
 def _broken(place: str) -> Iterator[None]:
-    # What damaged bytes make zipfile, zlib and NumPy's parser raise is no closed list.
+    # Damaged bytes make zipfile, zlib and NumPy's parser raise errors of many types.
     try:
         yield
     except Exception as error:

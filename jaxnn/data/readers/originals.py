@@ -1,4 +1,4 @@
-"""The original files of public data sets: what they are called, their hashes, who has them."""
+"""The original files of public data sets: names, sizes, hashes and mirrors."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["CIFAR10", "FASHION_MNIST", "MNIST", "ImageSet", "Original"]
 
 @dataclass(frozen=True)
 class Original:
-    """A file as its authors published it.
+    """Describe a file as its authors published it.
 
     Attributes:
       name: of the file.
@@ -24,7 +24,7 @@ class Original:
 
 @dataclass(frozen=True)
 class ImageSet:
-    """A data set of pictures in classes.
+    """Describe a data set of pictures in classes.
 
     Attributes:
       name: of the set, and of its folder in the cache.

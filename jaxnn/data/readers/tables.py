@@ -1,4 +1,4 @@
-"""Strict reading of CSV: what is no number is named by its line and column, never guessed."""
+"""Read CSV strictly: an error names the line and column of a cell that is no number."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
 
 
 class Table(NamedTuple):
-    """What `read_csv` read.
+    """Hold what `read_csv` read.
 
     Fields:
       x: (n, features) float64.
@@ -40,7 +40,7 @@ def read_csv(
     delimiter: str = ",",
     header: bool | None = None,
 ) -> Table:
-    """The numbers of a CSV file, one row for each example.
+    """Read the numbers of a CSV file, one row for each example.
 
     Args:
       path: the file, in UTF-8.
@@ -88,7 +88,7 @@ def read_csv(
 def _rows(
     reader: Iterator[list[str]], path: str | os.PathLike[str]
 ) -> Iterator[tuple[int, list[str]]]:
-    """Each row that is not blank, with the number of its (last) line."""
+    """Yield each row that is not blank, with the number of its (last) line."""
     while True:
         try:
             row = next(reader, None)
@@ -107,7 +107,7 @@ def _target_column(
     names: Sequence[str] | None,
     width: int,
 ) -> int | None:
-    """The index of the target's column, at least 0."""
+    """Return the index of the target's column, at least 0."""
     if target is None:
         return None
     if isinstance(target, str):
@@ -124,7 +124,7 @@ def _target_column(
 
 
 class _Cells:
-    """The rows so far, as numbers and labels."""
+    """Collect rows as numbers and labels."""
 
     def __init__(
         self,

@@ -9,6 +9,8 @@ from typing import Any
 import jax
 from jax.extend import core
 
+from jaxnn.nn.taps import belongs_to_tap, is_listening, listening
+
 __all__ = ["rematerialized"]
 
 
@@ -42,9 +44,14 @@ def rematerialized(function: Callable[..., Any]) -> Callable[..., Any]:
     def run(*args: Any) -> Any:
         closed, shapes = jax.make_jaxpr(function, return_shape=True)(*args)
         jaxpr = closed.jaxpr
+        cuts = _cuts(jaxpr)
+        if is_listening():
+            # Cut where it is cut without taps, or a probe would change the training's bits.
+            with listening(None):
+                cuts = _behind(_cuts(jax.make_jaxpr(function)(*args).jaxpr), jaxpr)
         values = dict(zip(jaxpr.constvars, closed.consts, strict=True))
         values |= zip(jaxpr.invars, jax.tree.leaves(args), strict=True)
-        for part in _stretches(jaxpr):
+        for part in _stretches(jaxpr, cuts):
             stretch = jax.checkpoint(core.jaxpr_as_fun(core.ClosedJaxpr(part, ())))
             results = stretch(*(values[var] for var in part.invars))
             values |= zip(part.outvars, results, strict=True)
@@ -54,9 +61,9 @@ def rematerialized(function: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-def _stretches(jaxpr: core.Jaxpr) -> Iterator[core.Jaxpr]:
+def _stretches(jaxpr: core.Jaxpr, cuts: list[int]) -> Iterator[core.Jaxpr]:
     start = 0
-    for stop in _cuts(jaxpr):
+    for stop in cuts:
         eqns = jaxpr.eqns[start:stop]
         made = dict.fromkeys(var for eqn in eqns for var in eqn.outvars)
         asked = dict.fromkeys(var for eqn in eqns for var in _read(eqn.invars))
@@ -87,6 +94,12 @@ def _cuts(jaxpr: core.Jaxpr) -> list[int]:
     length = max(math.isqrt(count), 1)
     places = [range(at, min(at + length, count)) for at in range(length, count, length)]
     return [*(min(of, key=lambda cut: kept[cut]) for of in places), count] if count else []
+
+
+def _behind(cuts: list[int], jaxpr: core.Jaxpr) -> list[int]:
+    """The places of cuts, given without the equations of taps, in a jaxpr that has them."""
+    places = [at for at, eqn in enumerate(jaxpr.eqns) if not belongs_to_tap(eqn)]
+    return [places[cut] if cut < len(places) else len(jaxpr.eqns) for cut in cuts]
 
 
 def _read(variables: Any) -> Iterator[Any]:

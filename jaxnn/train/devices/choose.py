@@ -51,17 +51,16 @@ def place_on(
         if devices is not None and (rules or zero1):
             raise ValueError(f"rules and zero1 need several devices, got devices={devices!r}")
         return None
-    if devices == "pmap":
-        if rules or zero1:
-            raise ValueError(
-                "rules and zero1 go with devices='sharded', got 'pmap', where every device holds "
-                "all but the batch whole"
-            )
+    if devices == "pmap" and (rules or zero1):
+        raise ValueError(
+            "rules and zero1 go with devices='sharded', got 'pmap', where every device holds "
+            "all but the batch whole"
+        )
     named = {axis for spec in (rules or {}).values() for axis in axes_of(spec)}
     if idle := [axis for axis, n in shape.items() if n > 1 and axis not in named | {DATA}]:
         raise ValueError(
-            "devices must have no mesh axis that nothing is split over, since its devices would all "
-            f"compute the same: rules split over {sorted(named)}, got {shape} with {idle}"
+            "devices must have no mesh axis that nothing is split over, since its devices would "
+            f"all compute the same: rules split over {sorted(named)}, got {shape} with {idle}"
         )
     mesh = jax.make_mesh(
         tuple(shape.values()),

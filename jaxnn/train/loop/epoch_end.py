@@ -14,7 +14,7 @@ from jaxnn.train.control.protocol import control
 from jaxnn.train.loop.cohorts import each_cohort, over_members
 from jaxnn.train.loop.evaluation import added, metric_sums, results
 from jaxnn.train.loop.program import Program
-from jaxnn.train.loop.tally import Tally
+from jaxnn.train.loop.tally import Tally, emptied
 from jaxnn.train.step.state import Skips, TrainState, member_axes
 
 __all__ = ["Measured", "end_epoch", "evaluate_more"]
@@ -36,7 +36,7 @@ def end_epoch(
     val: Any,
     val_sums: Any = None,
     live: jax.Array | None = None,
-) -> tuple[TrainState, Measured]:
+) -> tuple[TrainState, Measured, Tally]:
     """Evaluate, and let the controllers act on what the epoch measured.
 
     Args:
@@ -46,10 +46,15 @@ def end_epoch(
       val: validation data on the device, or None.
       val_sums: the metrics of validation data that was streamed instead, or None.
       live: () int32, the number of live cohorts of a population; None for a single run.
+
+    Returns:
+      The state, what the epoch measured, and an empty tally for the next epoch, which costs
+      nothing here.
     """
+    empty = _everywhere(program, emptied(tally))
     if live is None:
         state, measured = _end_epoch(program, state, (tally, val_sums), val)
-        return program.constrain(state), _everywhere(program, measured)
+        return program.constrain(state), _everywhere(program, measured), empty
 
     def cohort(state: TrainState, given: Any) -> tuple[TrainState, Measured]:
         return over_members(partial(_end_epoch, program), state, shared=1)(state, given, val)
@@ -58,7 +63,7 @@ def end_epoch(
     shapes = jax.eval_shape(cohort, _first_cohort(state), one_cohort)[1]
     cohorts = state.control.stop.shape[0]
     like = jax.tree.map(lambda leaf: jnp.zeros((cohorts, *leaf.shape), leaf.dtype), shapes)
-    return each_cohort(cohort, live, state, (tally, val_sums), like)
+    return *each_cohort(cohort, live, state, (tally, val_sums), like), empty
 
 
 def _end_epoch(

@@ -21,7 +21,7 @@ from jaxnn.train.loop.collect import Piece, chunk_record, epoch_record
 from jaxnn.train.loop.epoch_end import Measured, end_epoch, evaluate_more
 from jaxnn.train.loop.program import Program
 from jaxnn.train.loop.source import OnDevice, Source
-from jaxnn.train.loop.tally import Tally, next_series, start_tally
+from jaxnn.train.loop.tally import Tally, next_series, start_tally, with_probes
 from jaxnn.train.record.records import ChunkRecord, EpochRecord
 from jaxnn.train.step.skipping import nonfinite_message
 from jaxnn.train.step.state import Skips, TrainState
@@ -78,27 +78,33 @@ class Loop:
         self._step, self._steps_per_call = step, steps_per_call
         self._on_chunk, self._unseen = on_chunk, None
         self._members = members
+        self._empty: Tally | None = None  # for the next epoch, with series of `_capacity` steps
+        self._capacity = 0
         self._ids = None if members is None else np.arange(members)
         self._since = time.perf_counter()
 
     def launch(self) -> Pending:
         """Start the next epoch on the device, and do not wait for it."""
-        tally, pieces, launched = None, [], 0
+        tally, pieces, launched, capacity = None, [], 0, 0
         for chunk in self._train.chunks(self._key, self.epoch, self._steps_per_call):
             if tally is None:
-                tally = start_tally(self.program, self.state, chunk.data, chunk.capacity)
+                tally = self._empty_tally(chunk)
             elif chunk.start == 0:
                 pieces.append(_piece(tally))
                 tally = next_series(tally)
             tally = self._run(tally, chunk)
             self._show(tally, chunk, launched)
             launched += chunk.steps
+            capacity = chunk.capacity
             if len(pieces) > AHEAD:  # or the data of a whole epoch would pile up on the device
                 jax.block_until_ready(pieces[-1 - AHEAD].done)
         assert tally is not None  # a source has at least one chunk
         pieces.append(Piece(tally.done, tally.series))
         val, sums = self._validation()
-        self.state, measured = end_epoch(self.program, self.state, tally, val, sums, self._live)
+        self.state, measured, self._empty = end_epoch(
+            self.program, self.state, tally, val, sums, self._live
+        )
+        self._capacity = capacity
         self.epoch += 1
         return Pending(self.epoch, measured, pieces)
 
@@ -135,6 +141,13 @@ class Loop:
         stopped, skips = fetch((self.state.control.stop, self.state.control.skips))
         self._note_failure(stopped, skips)
         return bool(stopped.all())
+
+    def _empty_tally(self, chunk: DataChunk) -> Tally:
+        """The tally at the start of an epoch: the one that the epoch before left, if it fits."""
+        empty, self._empty = self._empty, None
+        if empty is None or self._capacity != chunk.capacity:
+            return start_tally(self.program, self.state, chunk.data, chunk.capacity)
+        return with_probes(self.program, empty, self.state, chunk.data)
 
     def _run(self, tally: Tally, chunk: DataChunk) -> Tally:
         """Launch the steps of a chunk."""

@@ -17,7 +17,15 @@ from jaxnn.train.loop.evaluation import results
 from jaxnn.train.loop.program import Program
 from jaxnn.train.step.state import TrainState, member_axes
 
-__all__ = ["Tally", "next_series", "start_tally", "step_of", "tally_shapes"]
+__all__ = [
+    "Tally",
+    "emptied",
+    "next_series",
+    "start_tally",
+    "step_of",
+    "tally_shapes",
+    "with_probes",
+]
 
 
 class Tally(NamedTuple):
@@ -48,9 +56,19 @@ def start_tally(program: Program, state: TrainState, data: Any, steps: int) -> T
         tally = program.placement.replicate(tally)
     else:
         tally = jax.tree.map(jax.device_put, tally)
+    return with_probes(program, tally, state, data)
+
+
+def with_probes(program: Program, tally: Tally, state: TrainState, data: Any) -> Tally:
+    """The tally with the memory that each probe begins an epoch with."""
     if not program.probes:
         return tally
     return tally._replace(probes=quickly(_probes, (0,))(program, state, data))
+
+
+def emptied(tally: Tally) -> Tally:
+    """An empty tally like this one, its probes left out; for use within `jit`."""
+    return jax.tree.map(jnp.zeros_like, tally._replace(probes=()))
 
 
 @partial(jax.jit, static_argnums=(0, 3))

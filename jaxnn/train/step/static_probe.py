@@ -107,7 +107,8 @@ def as_static(probe: Any) -> StaticProbe:
                 "probes must have needs, init, update and summarize (jaxnn.train.Probe), or be "
                 f"functions of a trace, got {probe!r}"
             )
-        probe = Average(probe)
+        function: Any = probe
+        probe = Average(function)
     needs = probe.needs
     if isinstance(needs, str) or not set(needs) <= set(StepTrace._fields):
         raise ValueError(

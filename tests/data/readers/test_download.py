@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from data.image_files import listing
 
-from jaxnn.data import download
+from jaxnn.data.readers import download
 from jaxnn.data.readers.originals import ImageSet, Original
 
 GOOD = np.random.default_rng(0).bytes(200_000)

@@ -23,9 +23,10 @@ from data.image_files import (
     zipped,
 )
 
-from jaxnn.data import image_sets, originals
+from jaxnn.data import image_sets
 from jaxnn.data.image_sets import cifar10, fashion_mnist, mnist
 from jaxnn.data.preprocess.methods import invert
+from jaxnn.data.readers import download, originals
 
 ZIPPED = [f"{name}.gz" for name in IDX_FILES]
 PARTS = ("train", "val", "test")
@@ -189,7 +190,7 @@ def test_downloading_asks_for_the_missing_files_alone(tmp_path, idx_files, monke
             asked.append(file.name)
             (where / file.name).write_bytes((folder / file.name).read_bytes())
 
-    monkeypatch.setattr("jaxnn.data.readers.download.download_files", download_files)
+    monkeypatch.setattr(download, "download_files", download_files)
     write_idx(tmp_path)
     (tmp_path / ZIPPED[1]).unlink()
     (tmp_path / ZIPPED[3]).unlink()
