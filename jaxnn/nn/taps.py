@@ -215,7 +215,9 @@ def _backward(reduce: Any, residuals: Any, cotangent: jax.Array) -> Any:
     # such as a count, once. So all sums depend on `x`, in a form that XLA takes out again.
     present = jnp.any(x == x)
     sums = jax.tree.map(lambda leaf: jnp.where(present, leaf, leaf), sums)
-    return cotangent, sums, None, None
+    # The barrier keeps what is done with the sums out of the loops that compute the gradient:
+    # without it, XLA of JAX 0.7 fused them otherwise than without a probe, to other bits.
+    return cotangent, jax.lax.optimization_barrier(sums), None, None
 
 
 _summed.defvjp(_forward, _backward)

@@ -11,6 +11,7 @@ import jax
 
 from jaxnn.arguments import check_positive_int
 from jaxnn.nn.initializers.basic import Initializer, initializer_for
+from jaxnn.nn.layers.product import dot_general
 from jaxnn.nn.models.parts import Network, check_rate, check_widths
 
 __all__ = ["MLP", "LogisticRegression"]
@@ -50,7 +51,9 @@ class LogisticRegression(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         init = self.kernel_init or initializer_for("softmax")
-        return nn.Dense(self.classes, kernel_init=init, param_dtype=self.param_dtype)(x)
+        return nn.Dense(
+            self.classes, kernel_init=init, param_dtype=self.param_dtype, dot_general=dot_general
+        )(x)
 
 
 class MLP(Network):

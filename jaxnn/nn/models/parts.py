@@ -13,6 +13,7 @@ from jaxnn.nn.activations.table import Activation, activation
 from jaxnn.nn.initializers.basic import Initializer, initializer_for, zeros
 from jaxnn.nn.layers.dropout import Dropout
 from jaxnn.nn.layers.norm import BatchNorm, GroupNorm, LayerNorm
+from jaxnn.nn.layers.product import dot_general
 from jaxnn.nn.taps import layer_path, tap
 
 __all__ = ["Network", "Normalization"]
@@ -90,12 +91,15 @@ class Network(nn.Module, kw_only=True):
             kernel_init=init,
             bias_init=self.bias_init,
             param_dtype=self.param_dtype,
+            dot_general=dot_general,
         )
 
     def logits(self, x: jax.Array, features: int) -> jax.Array:
         """The last layer, which is linear."""
         init = self.kernel_init or initializer_for("softmax")
-        return nn.Dense(features, kernel_init=init, param_dtype=self.param_dtype)(x)
+        return nn.Dense(
+            features, kernel_init=init, param_dtype=self.param_dtype, dot_general=dot_general
+        )(x)
 
 
 def check_rate(name: str, rate: Any) -> None:

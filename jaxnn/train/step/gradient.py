@@ -71,7 +71,8 @@ def gradient(
             recipe, state, params, batch, accumulate, place_micro_batches, reduces
         )
     if axis is not None:
-        grads, pair, taps = jax.lax.psum((grads, pair, taps), axis)
+        grads, pair = jax.lax.psum((grads, pair), axis)
+        taps = jax.lax.psum(taps, axis)
         model_state, metrics = _over_devices(axis, model_state, metrics)
     if not whole:
         count = jnp.where(pair[1] > 0, pair[1], 1)
