@@ -7,9 +7,12 @@ users do, and `.ci/run` has one run of the whole suite that way.
 
 from __future__ import annotations
 
+import ctypes
 import gc
+import math
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -53,15 +56,28 @@ def pytest_unconfigure():
         shutil.rmtree(_cache(run), ignore_errors=True)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def compiled_programs_are_dropped():
-    """Drop what JAX has compiled after each file, so that a worker's memory does not grow.
+_MUCH = 700e6  # bytes of a worker's memory at which it drops what it has compiled
 
-    The files of a run share what they compile through the cache on disk.
+
+@pytest.fixture(autouse=True)
+def memory_stays_small():
+    """Drop what JAX has compiled when it has grown large, so that a worker stays under 1.5 GB.
+
+    What is compiled again comes from the cache on disk, which the workers share.
     """
     yield
-    jax.clear_caches()
-    gc.collect()
+    if _resident_bytes() > _MUCH:
+        jax.clear_caches()
+        gc.collect()
+        if sys.platform == "linux":  # the C library keeps what was freed, unless it is asked
+            ctypes.CDLL(None).malloc_trim(0)
+
+
+def _resident_bytes() -> float:
+    status = Path("/proc/self/statm")
+    if not status.exists():
+        return math.inf
+    return int(status.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 @pytest.fixture(scope="session", autouse=True)

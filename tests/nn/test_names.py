@@ -29,7 +29,7 @@ OTHERS = {
     "LoadReport": "adapters/test_pretrained.py",
     "Model": "adapters/test_functional.py",
     "Summary": "test_layer_summary.py",
-    "Tap": "test_tap.py",
+    "Tap": "test_taps.py",
     "activation": "activations/test_activations.py",
     "as_functional": "adapters/test_functional.py",
     "from_nnx": "adapters/test_functional.py",
@@ -37,7 +37,7 @@ OTHERS = {
     "load_pretrained": "adapters/test_pretrained.py",
     "summary": "test_layer_summary.py",
     "takes_weight": "adapters/test_functional.py",
-    "tap": "test_tap.py",
+    "tap": "test_taps.py",
 }
 
 

@@ -69,7 +69,7 @@ def test_a_batch_size_that_leaves_one_row_is_refused(tiny, name):
 
 
 def test_parts_of_a_batch_count_too(tiny):
-    with pytest.raises(ValueError, match="in 30 parts leaves a single one"):
+    with pytest.raises(ValueError, match="in 30 micro-batches leaves a single one"):
         jaxnn.fit(recipe_of(MODELS["ours"]), tiny, epochs=1, batch_size=30, key=1, accumulate=30)
     with pytest.raises(ValueError, match=r"accumulate must divide the \d+ examples of the last"):
         jaxnn.fit(recipe_of(MODELS["foreign"]), tiny, epochs=1, batch_size=32, key=1, accumulate=4)
