@@ -30,6 +30,8 @@ class Probe(Protocol):
 
     A probe is static: it is told apart by its value (a frozen dataclass, the fields of which may
     be arrays), and an equal one finds the compiled functions. Its memory is fresh in each epoch.
+    A probe leaves the training's bits alone; one exception is known, a sharded run that
+    accumulates with jaxlib 0.7, where the sums are rounded in another way.
     """
 
     @property
