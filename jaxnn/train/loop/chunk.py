@@ -181,10 +181,11 @@ def _going(end: jax.Array, carry: _Carry) -> jax.Array:
 def _take_step(program: Program, batch: Any, carry: _Carry) -> _Carry:
     """One step of a run, or of all members of a cohort, and what it measured."""
     index, state, tally = carry
-    step = partial(_tallied_step, program)
+    step: Callable[..., Any] = partial(_tallied_step, program)
     if program.width is not None:
         step = over_members(step, state, shared=2)
-    return index + 1, *step(state, tally, batch, index)
+    state, tally = step(state, tally, batch, index)
+    return index + 1, state, tally
 
 
 def _tallied_step(

@@ -144,7 +144,10 @@ def test_all_devices_are_taken_unless_one_was_chosen():
         ({"devices": 9}, "devices must be at most 8, as many as there are, got 9"),
         ({"devices": {"data": 4, "model": 4}}, "devices must be at most 8, .* 'model': 4"),
         ({"devices": {"data": 0}}, "devices must be None, .* got {'data': 0}"),
-        ({"devices": {"data": 4, "model": 2}}, r"no mesh axis that nothing is split over.*'model'\]"),
+        (
+            {"devices": {"data": 4, "model": 2}},
+            r"no mesh axis that nothing is split over.*'model'\]",
+        ),
         ({"devices": {"model": 2}}, "a dict of mesh axes with 'data' among them, got"),
         ({"devices": 1, "zero1": True}, "rules and zero1 need several devices, got devices=1"),
         ({"devices": 1, "rules": {"kernel": P("data")}}, "rules and zero1 need several devices"),
