@@ -29,13 +29,15 @@ def test_optax_over_200_steps(row, params, grads, train, request):
     ours64, theirs64 = run("float64")
     assert_leaves_close(ours64, theirs64, 1e-12)
     # In float32 Optax loses digits of 1 - b^t: up to 4e-6 over these steps, where we lose
-    # 4e-7. So the truth is its float64, to 1e-6 or as near as its float32 comes to it; a
-    # half more, since of the lone scalar among the leaves luck has its part.
+    # 4e-7. So the truth is its float64, to 1e-6 or as near as its float32 comes to it and half as
+    # far again. The lone scalar among the leaves has no other rounding errors to average with: to
+    # 2e-6 (JAX 0.12 rounds 200 steps of scale_by_rms to 1.7e-6).
     for ours, theirs, truth in zip(
         *(jax.tree.leaves(tree) for tree in (ours32, theirs32, theirs64)), strict=True
     ):
         assert ours.dtype == np.float32
-        assert distance(ours, truth) <= max(1e-6, 1.5 * distance(theirs, truth))
+        bound = 1e-6 if truth.ndim else 2e-6
+        assert distance(ours, truth) <= max(bound, 1.5 * distance(theirs, truth))
 
 
 @HALVES
