@@ -46,7 +46,7 @@ def test_forward(start):
 
 
 def test_gradients(start):
-    _, _, trace = traced_step(*start, BATCH)
+    _, _, (trace,) = traced_step(*start, BATCH, probes=[jaxnn.inspect.GradientNorm()])
     np.testing.assert_array_equal(
         in_the_lectures_order(trace.grads), [-40, 16, 8, 0, 0, 0, 24, 0, 4]
     )
