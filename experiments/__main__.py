@@ -10,6 +10,8 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+from experiments.program import surviving_output
+
 __all__ = ["main", "programs"]
 
 ROOT = Path(__file__).parent
@@ -35,9 +37,10 @@ def main() -> None:
     """Print the list."""
     found = programs()
     width = max(map(len, found))
-    for name, line in found.items():
-        print(f"python -m {name:{width}}  {line}")
-    print("\nAdd --help to any of them for its options.")
+    with surviving_output():
+        for name, line in found.items():
+            print(f"python -m {name:{width}}  {line}")
+        print("\nAdd --help to any of them for its options.")
 
 
 if __name__ == "__main__":

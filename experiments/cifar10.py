@@ -5,7 +5,7 @@ r"""Train on CIFAR-10: 60,000 colour pictures of 32×32 pixels.
 trains a convolutional network with batch normalization, random crops and flips on 45,000
 pictures, validates on 5,000 and ends with the accuracy on the 10,000 of the test part, the
 run's folder, and a page with its curves. Without --download the binary archive is only read:
-from the cache, or with --folder from a folder that holds it, unpacked or not, or any files of
+from the cache, or with --data-folder from a folder that holds it, unpacked or not, or any files of
 the same names and format. A residual network, about as its authors trained it, is
 
     python -m experiments.cifar10 --model resnet --optimizer.kind nesterov \
@@ -27,6 +27,7 @@ import flax.linen as nn
 import jaxnn
 from experiments import images
 from experiments.program import run
+from jaxnn.arguments import check_knob
 from jaxnn.data import augment
 from jaxnn.data.augment import Augmentation
 from jaxnn.data.image_sets import cifar10
@@ -38,7 +39,7 @@ class ResNet:
     """Residual network of He et al. for small pictures."""
 
     depth: int = 20
-    """Layers with weights: 6n + 2 with n at least 1, so 20, 32, 44, 56, …"""
+    """Layers with weights: 6n + 2 with n at least 1, so 20, 32, 44, 56, …; or 18."""
 
     def build(self) -> nn.Module:
         """Build the network."""
@@ -77,13 +78,19 @@ class Config(images.Config):
 
 def main(config: Config) -> jaxnn.Run:
     """Train, evaluate on the test part, and print where the run is."""
+    images.check(config)
+    if config.crop is not None:
+        check_knob("crop", config.crop, 0)
+    if config.flip is not None:
+        check_knob("flip", config.flip, 0, 1)
+    model, augmentation = config.build(), config.augmentation()
     data = cifar10(
         key=config.seed,
-        folder=config.folder,
+        folder=config.data_folder,
         download=config.download,
         val_fraction=config.val_fraction,
     )
-    return images.train("cifar10", config, data, config.build(), config.augmentation())
+    return images.train("cifar10", config, data, model, augmentation)
 
 
 if __name__ == "__main__":

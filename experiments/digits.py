@@ -2,9 +2,9 @@
 
     python -m experiments.digits
 
-trains a convolutional network with batch normalization, dropout, L2 and augmentation on 1,078
-of the 1,797 digits of 8×8 pixels. At the end it prints the accuracy on the 359 digits of the test
-part, the run's folder, and a page with its curves. Every setting is an option, such as
+trains a convolutional network with batch normalization, dropout, AdamW and augmentation on
+1,078 of the 1,797 digits of 8×8 pixels. At the end it prints the accuracy on the 359 digits of
+the test part, the run's folder, and a page with its curves. Every setting is an option, such as
 
     python -m experiments.digits --model mlp --optimizer.learning-rate 3e-3 --epochs 5 --seed 7
 
@@ -20,21 +20,25 @@ that JAX knows, such as Slurm's or a TPU pod, `--distributed` alone in every pro
 
 Cost: 9 to 18 seconds on two cores of an x86 server, import and compilation included; 4 to 8 with
 `--model mlp`. A second start takes 2 to 5 seconds less, since it finds its compiled programs.
-Expected: test accuracy 0.993 on average over seeds 0 to 9, 0.983 to 1.0 for a single one; with
-`--model mlp` 0.980 on average.
+Expected: test accuracy 0.994 on average over seeds 0 to 2, 0.989 to 1.0 for a single one; with
+`--model mlp` 0.979 on average, 0.972 to 0.983.
 """
 
 from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 import jaxnn
+from experiments.options import check_folder, check_networks, check_numbers, check_seed
 from experiments.program import Devices, plain, run
+from experiments.step_lines import StepLines
+from jaxnn.arguments import check_knob, check_positive_int
 from jaxnn.data import augment
 from jaxnn.train import distributed
 
@@ -74,15 +78,21 @@ class ConvNet:
     """Probability of dropping a unit of the dense layers, in [0, 1); None draws nothing."""
     normalization: Literal["batch", "layer", "group"] | None = "batch"
     """Normalization between each layer and its activation."""
+    momentum: float = 0.9
+    """Share of its running statistics that batch normalization keeps at a step, in [0, 1). An
+    epoch has 17 steps here, in which the usual 0.99 would hardly leave the start."""
 
     def build(self) -> jaxnn.nn.ConvNet:
         """Build the network, for rows of 64 pixels."""
+        normalization = self.normalization
+        if normalization == "batch":
+            normalization = partial(jaxnn.nn.BatchNorm, momentum=self.momentum)
         return jaxnn.nn.ConvNet(
             CLASSES,
             channels=[(width,) * self.convolutions for width in self.channels],
             hidden=self.hidden,
             dropout_rate=self.dropout_rate,
-            normalization=self.normalization,
+            normalization=normalization,
             image_shape=SHAPE,
         )
 
@@ -99,7 +109,7 @@ class Augmentation:
 
 @dataclass(frozen=True)
 class Optimizer:
-    """Adam."""
+    """AdamW: Adam with decoupled weight decay, since lecture M forbids L2 with Adam."""
 
     learning_rate: float = 1e-3
     """Step size α, at least 0."""
@@ -109,6 +119,9 @@ class Optimizer:
     """Decay of the second moment, in [0, 1)."""
     eps: float = 1e-8
     """Added to the root of the second moment, at least 0."""
+    weight_decay: float = 1e-2
+    """Strength λ of α·λ·W taken off the weights W at each step, at least 0; biases are left
+    alone."""
 
 
 @dataclass(frozen=True)
@@ -121,8 +134,6 @@ class Config:
     convnet: ConvNet = field(default_factory=ConvNet)
     optimizer: Optimizer = field(default_factory=Optimizer)
     augmentation: Augmentation = field(default_factory=Augmentation)
-    l2: float = 1e-3
-    """Strength λ of the penalty ½λ‖W‖², at least 0."""
     average: float | None = 0.99
     """Decay of the moving average of the weights, in [0, 1), which is evaluated; None evaluates
     the weights themselves."""
@@ -139,6 +150,8 @@ class Config:
     """New folder in which the run is written; None: runs/digits-DATE-TIME-seedN."""
     resume: Path | None = None
     """Folder of an earlier run with these settings, to resume from its last checkpoint."""
+    log_every: int | None = None
+    """Print the mean training loss after so many steps too; None: only after each epoch."""
     devices: Devices = None
     """How devices share each batch. N: the first N devices; sharded: all of them, with the
     numbers of one; pmap: all of them, each with its own draws and batch statistics. None: like
@@ -162,6 +175,8 @@ def make_recipe(config: Config) -> jaxnn.Recipe:
         controllers = (jaxnn.train.early_stopping(patience=config.patience),)
     average = None
     if config.average is not None:
+        # A decay of 1 would evaluate the initial weights for ever.
+        check_knob("average", config.average, 0, 1, high_open=True)
         average = jaxnn.optim.parameter_average(config.average)
     augmentation = None
     if moves.rotation or moves.translation:
@@ -170,14 +185,24 @@ def make_recipe(config: Config) -> jaxnn.Recipe:
     return jaxnn.Recipe(
         model=(config.mlp if config.model == "mlp" else config.convnet).build(),
         loss=jaxnn.losses.softmax_cross_entropy,
-        optimizer=jaxnn.optim.adam(
-            optimizer.learning_rate, b1=optimizer.b1, b2=optimizer.b2, eps=optimizer.eps
-        ),
-        regularizer=jaxnn.regularizers.l2(config.l2),
+        optimizer=jaxnn.optim.adamw(**vars(optimizer)),
         augmentation=augmentation,
         controllers=controllers,
         average=average,
     )
+
+
+def check(config: Config) -> None:
+    """Refuse options that nothing else refuses before it begins to work."""
+    check_seed(config.seed)
+    check_numbers(config, "epochs", "batch_size", "patience", "log_every")
+    check_networks(config)
+    check_positive_int("convnet.convolutions", config.convnet.convolutions)
+    check_knob("convnet.momentum", config.convnet.momentum, 0, 1, high_open=True)
+    check_folder("folder", config.folder)
+    place = (config.coordinator, config.processes, config.process)
+    if not config.distributed and any(part is not None for part in place):
+        raise ValueError("coordinator, processes and process go with --distributed")
 
 
 def one_scale(x: np.ndarray) -> jaxnn.data.Standardization:
@@ -187,25 +212,28 @@ def one_scale(x: np.ndarray) -> jaxnn.data.Standardization:
 
 def main(config: Config) -> jaxnn.Run:
     """Train, evaluate on the test part, and print where the run is."""
-    place = (config.coordinator, config.processes, config.process)
+    check(config)
+    recipe = make_recipe(config)
     if config.distributed:
-        distributed.start(*place)
-    elif any(part is not None for part in place):
-        raise ValueError("coordinator, processes and process go with --distributed")
+        distributed.start(config.coordinator, config.processes, config.process)
     data = jaxnn.data.digits(key=config.seed, preprocess=one_scale)
     folder = config.folder
     if folder is None and config.resume is None:
         folder = Path("runs") / time.strftime(f"digits-%Y%m%d-%H%M%S-seed{config.seed}")
     page = jaxnn.report.Page()
+    observers = [jaxnn.report.Progress(), page]
+    if config.log_every is not None:
+        observers.append(StepLines())
     try:
         trained = jaxnn.fit(
-            make_recipe(config),
+            recipe,
             data,
             epochs=config.epochs,
             batch_size=config.batch_size,
             key=config.seed,
             probes=[jaxnn.inspect.GradientNorm()],
-            observers=[jaxnn.report.Progress(), page],
+            observers=observers,
+            steps_per_call=config.log_every,
             folder=folder,
             resume=config.resume,
             devices=config.devices,

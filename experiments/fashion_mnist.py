@@ -5,9 +5,9 @@
 trains two hidden layers of 512 units, with dropout and AdamW, on 54,000 pictures, validates
 on 6,000 and ends with the accuracy on the 10,000 of the test part, the run's folder, and a
 page with its curves. Without --download the four files are only read: from the cache, or
-with --folder from a folder that holds them or any of the same names and format.
+with --data-folder from a folder that holds them or any of the same names and format.
 
-    python -m experiments.fashion_mnist --folder DIR --model convnet --epochs 10
+    python -m experiments.fashion_mnist --data-folder DIR --model convnet --epochs 10
 
 Cost: up to 7 seconds an epoch on two cores of an x86 server, 32 with convolutions, measured on
 generated files of the full size while the cores were shared.
@@ -33,9 +33,10 @@ class Config(images.GreyConfig):
 
 def main(config: Config) -> jaxnn.Run:
     """Train, evaluate on the test part, and print where the run is."""
+    images.check(config)
     data = fashion_mnist(
         key=config.seed,
-        folder=config.folder,
+        folder=config.data_folder,
         download=config.download,
         val_fraction=config.val_fraction,
     )

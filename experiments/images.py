@@ -11,8 +11,11 @@ import flax.linen as nn
 import jax
 
 import jaxnn
+from experiments.options import check_folder, check_networks, check_numbers, check_seed
 from experiments.program import Devices, plain
+from experiments.step_lines import StepLines
 from jaxnn import optim
+from jaxnn.arguments import check_knob
 from jaxnn.data.augment import Augmentation
 from jaxnn.nn import models
 from jaxnn.optim import schedules
@@ -87,7 +90,7 @@ class Flattened(nn.Module):
 class Config:
     """Options of all three programs."""
 
-    folder: Path | None = None
+    data_folder: Path | None = None
     """Folder of the data set's files: the originals, or any of the same names and format. None:
     the cache ($JAXNN_DATA/NAME, or ~/.cache/jaxnn/NAME), for the originals only."""
     download: bool = False
@@ -104,10 +107,12 @@ class Config:
     None trains to the last epoch."""
     seed: int = 0
     """Seed of the split, the initial weights, the shuffle, dropout and augmentation."""
-    out: Path | None = None
+    folder: Path | None = None
     """New folder in which the run is written; None: runs/NAME-DATE-TIME-seedN."""
     resume: Path | None = None
     """Folder of an earlier run with these settings, to resume from its last checkpoint."""
+    log_every: int | None = None
+    """Print the mean training loss after so many steps too; None: only after each epoch."""
     devices: Devices = None
     """How devices share each batch. N: the first N devices; sharded: all of them, with the
     numbers of one; pmap: all of them, each with its own draws and batch statistics. None: like
@@ -128,6 +133,20 @@ class GreyConfig(Config):
         return (self.mlp if self.model == "mlp" else self.convnet).build()
 
 
+def check(config: Config) -> None:
+    """Refuse options before any file is read or fetched."""
+    check_seed(config.seed)
+    check_numbers(config, "epochs", "batch_size", "patience", "log_every")
+    check_folder("folder", config.folder)
+    check_knob("val_fraction", config.val_fraction, 0, 1, low_open=True, high_open=True)
+    if config.data_folder is not None and not config.download and not config.data_folder.is_dir():
+        raise ValueError(f"data_folder must be a folder, got {config.data_folder}")
+    check_networks(config)
+    check_knob("optimizer.learning_rate", config.optimizer.learning_rate, 0)
+    check_knob("optimizer.momentum", config.optimizer.momentum, 0, 1)
+    check_knob("optimizer.weight_decay", config.optimizer.weight_decay, 0)
+
+
 def train(
     name: str,
     config: Config,
@@ -136,12 +155,15 @@ def train(
     augmentation: Augmentation | None = None,
 ) -> jaxnn.Run:
     """Train, evaluate on the test part, and print where the run is."""
-    folder = config.out
+    folder = config.folder
     if folder is None and config.resume is None:
         folder = Path("runs") / time.strftime(f"{name}-%Y%m%d-%H%M%S-seed{config.seed}")
     batch_size = config.batch_size or min(64, len(data.train["y"]))
     steps = config.epochs * data.steps_per_epoch(batch_size)
     page = jaxnn.report.Page()
+    observers = [jaxnn.report.Progress(), page]
+    if config.log_every is not None:
+        observers.append(StepLines())
     try:
         run = jaxnn.fit(
             make_recipe(config, model, steps, augmentation),
@@ -150,7 +172,8 @@ def train(
             batch_size=batch_size,
             key=config.seed,
             probes=[jaxnn.inspect.GradientNorm()],
-            observers=[jaxnn.report.Progress(), page],
+            observers=observers,
+            steps_per_call=config.log_every,
             folder=folder,
             resume=config.resume,
             devices=config.devices,

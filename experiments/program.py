@@ -5,16 +5,18 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import make_dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import jax
 
 import jaxnn
+from jaxnn.report.terminal import SurvivingStream
 
-__all__ = ["Devices", "default_cache", "plain", "run"]
+__all__ = ["Devices", "default_cache", "plain", "run", "surviving_output"]
 
 Devices = int | str | None
 """The option `--devices` of every experiment that trains by `jaxnn.fit`, which checks it."""
@@ -27,17 +29,31 @@ _CACHE_HELP = (
 )
 
 
-def run(main: Callable[[C], Any], config: type[C], description: str | None) -> None:
+def run(
+    main: Callable[[C], Any],
+    config: type[C],
+    description: str | None,
+    *,
+    keeps_compiled: bool = True,
+) -> None:
     """Parse the command line, call `main`, and print what a user can mend as one line.
 
     Every program gets the option `--compilation-cache` beside those of its configuration. It
     takes effect before anything is compiled, and only here: calling `main` from another program
     changes no setting of JAX.
 
+    What a program prints never ends it: a character that the output's encoding lacks is spelled
+    out, and what is written to a closed pipe is dropped.
+
     Args:
-      main: takes the configuration.
+      main: takes the configuration. It refuses a value by a ValueError or a TypeError.
       config: dataclass of the program's options.
       description: text above the list of options.
+      keeps_compiled: False leaves that option out: a program that times compilation must compile.
+
+    Raises:
+      SystemExit: with 2 where an option was refused, 1 where something was missing or failed,
+        130 after Ctrl-C.
     """
     import tyro
 
@@ -46,19 +62,38 @@ def run(main: Callable[[C], Any], config: type[C], description: str | None) -> N
     gc.freeze()
     # The configuration's own options come without a prefix.
     program = Annotated[config, tyro.conf.arg(name="")]
-    cache = Annotated[str, tyro.conf.arg(help=_CACHE_HELP, metavar="FOLDER|none")]
-    options = make_dataclass(
-        "Options",
-        [("program", program), ("compilation_cache", cache, str(default_cache()))],
-    )
-    try:
-        chosen: Any = tyro.cli(options, description=description)
-        _keep_compiled(chosen.compilation_cache)
-        main(chosen.program)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except (ValueError, ImportError, OSError) as error:
-        sys.exit(f"error: {error}")
+    options: list[Any] = [("program", program)]
+    if keeps_compiled:
+        cache = Annotated[str, tyro.conf.arg(help=_CACHE_HELP, metavar="FOLDER|none")]
+        options.append(("compilation_cache", cache, str(default_cache())))
+    with surviving_output():
+        try:
+            chosen: Any = tyro.cli(make_dataclass("Options", options), description=description)
+            if keeps_compiled:
+                _keep_compiled(chosen.compilation_cache)
+            main(chosen.program)
+        except KeyboardInterrupt:
+            sys.exit(130)
+        except (ValueError, TypeError) as error:
+            _refuse(error, 2)
+        except (ImportError, OSError, FloatingPointError) as error:
+            _refuse(error, 1)
+
+
+@contextmanager
+def surviving_output() -> Iterator[None]:
+    """Let what is printed inside `with` never fail, see `jaxnn.report.terminal`."""
+    with ExitStack() as stack:
+        if sys.stdout is not None:  # as in a program without a console
+            stack.enter_context(redirect_stdout(SurvivingStream(sys.stdout)))
+        if sys.stderr is not None:
+            stack.enter_context(redirect_stderr(SurvivingStream(sys.stderr)))
+        yield
+
+
+def _refuse(error: Exception, status: int) -> NoReturn:
+    print("error:", " ".join(str(error).split()), file=sys.stderr)
+    sys.exit(status)
 
 
 def _keep_compiled(folder: str) -> None:
@@ -68,7 +103,7 @@ def _keep_compiled(folder: str) -> None:
         jaxnn.train.use_compilation_cache(folder)
     except OSError as error:
         if folder != str(default_cache()):
-            raise
+            raise ValueError(error) from error
         # Nobody asked for this folder, so a home that cannot be written to stops no program.
         print(f"note: compiled programs are not kept: {error}", file=sys.stderr)
 

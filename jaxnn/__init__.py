@@ -5,8 +5,7 @@ A training run is a pure function, `(recipe, data, key) -> (state, history)`:
 >>> recipe = Recipe(
 ...     model=nn.MLP((100, 100, 10), dropout_rate=0.5),
 ...     loss=losses.softmax_cross_entropy,
-...     optimizer=optim.adam(1e-3),
-...     regularizer=regularizers.l2(1e-4),
+...     optimizer=optim.adamw(1e-3, weight_decay=1e-3),
 ... )
 >>> digits = data.digits(key=0)
 >>> run = fit(recipe, digits, epochs=3, batch_size=64, key=1)
@@ -31,7 +30,7 @@ from jaxnn import (
 from jaxnn._version import __version__
 from jaxnn.optim import Knob
 from jaxnn.recipe import Apply, MakeRecipe, Objective, Recipe
-from jaxnn.train import Run, fit, load
+from jaxnn.train import Run, fit, load, load_bundle
 
 __all__ = [
     "Apply",
@@ -46,6 +45,7 @@ __all__ = [
     "inspect",
     "keys",
     "load",
+    "load_bundle",
     "losses",
     "metrics",
     "nn",

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import math
 import operator
+import os
+from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
@@ -28,20 +31,22 @@ def check_knob(
     *,
     low_open: bool = False,
     high_open: bool = False,
+    array: bool = False,
 ) -> None:
-    """Refuse a concrete knob outside its range; let a traced one pass.
+    """Refuse a knob that is not one number, and a concrete one outside its range.
 
     Args:
       name: the argument's name, as the user wrote it.
-      value: a Python, NumPy or JAX number or array, or a tracer.
+      value: a Python, NumPy or JAX number, or a traced scalar.
       low: the lower end of the range.
       high: the upper end of the range.
       low_open: whether `low` itself is refused.
       high_open: whether `high` itself is refused.
+      array: whether an array of numbers is allowed too, each of them in the range.
 
     Raises:
       TypeError: `value` is not a number.
-      ValueError: `value` is NaN, infinite or outside the range.
+      ValueError: `value` is an array, NaN, infinite or outside the range.
 
     >>> check_knob("decay", 0.9, 0, 1)
     >>> check_knob("decay", 2, 0, 1)
@@ -50,13 +55,17 @@ def check_knob(
     ValueError: decay must be in [0, 1], got 2
     """
     if not is_concrete(value):
+        if value.ndim and not array:
+            raise ValueError(f"{name} must be one number, got an array of shape {value.shape}")
         return
     try:
         values = np.asarray(value)
-    except ValueError:  # a ragged list
+    except (TypeError, ValueError):  # random keys, a ragged list
         values = np.asarray(None)
-    if values.dtype.kind not in "iufV":  # V: bfloat16 and others that NumPy does not know
+    if not _is_real(values.dtype):
         raise TypeError(f"{name} must be a number, got {value!r}")
+    if values.ndim and not array:
+        raise ValueError(f"{name} must be one number, got an array of shape {values.shape}")
     values = values.astype(np.float64)
     above = values > low if low_open else values >= low
     below = values < high if high_open else values <= high
@@ -64,6 +73,24 @@ def check_knob(
         left = "(" if low_open or math.isinf(low) else "["
         right = ")" if high_open or math.isinf(high) else "]"
         raise ValueError(f"{name} must be in {left}{low:g}, {high:g}{right}, got {value}")
+
+
+def _is_real(dtype: np.dtype) -> bool:
+    # jnp's answer knows bfloat16 and its like, which are of kind V to NumPy, as is a struct.
+    return jnp.issubdtype(dtype, jnp.integer) or jnp.issubdtype(dtype, jnp.floating)
+
+
+def check_flag(name: str, value: Any) -> bool:
+    """Return `value` as a Python bool; refuse it unless it is True or False.
+
+    >>> check_flag("nesterov", "no")
+    Traceback (most recent call last):
+    ...
+    TypeError: nesterov must be True or False, got 'no'
+    """
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
 
 
 def check_positive_int(name: str, value: Any) -> int:
@@ -107,9 +134,36 @@ def check_choice(name: str, value: Any, choices: Any) -> None:
     ...
     ValueError: mode must be one of 'min', 'max', got 'least'
     """
-    if value not in choices:
+    # Equality alone would compare an array entry by entry, and `in` a dict hashes the value.
+    if not any(isinstance(value, type(choice)) and value == choice for choice in choices):
         allowed = ", ".join(repr(choice) for choice in choices)
         raise ValueError(f"{name} must be one of {allowed}, got {value!r}")
+
+
+def check_text(name: str, value: Any) -> str:
+    """Return `value`; refuse it unless it is a text.
+
+    >>> check_text("layers", None)
+    Traceback (most recent call last):
+    ...
+    TypeError: layers must be a text, got None
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a text, got {value!r}")
+    return value
+
+
+def check_path(name: str, value: Any) -> Path:
+    """Return `value` as a `Path`; refuse it unless it is a path, or a text that is not empty.
+
+    >>> check_path("folder", 3)
+    Traceback (most recent call last):
+    ...
+    TypeError: folder must be a path, as a text or a pathlib.Path, got 3
+    """
+    if not isinstance(value, (str, os.PathLike)) or value == "":
+        raise TypeError(f"{name} must be a path, as a text or a pathlib.Path, got {value!r}")
+    return Path(value)
 
 
 def missing_extra(feature: str, extra: str) -> ImportError:

@@ -43,6 +43,10 @@ def as_key(key: Any) -> jax.Array:
     >>> as_key(7) == jax.random.key(7)
     Array(True, dtype=bool)
     """
+    return _typed("key", key)
+
+
+def _typed(name: str, key: Any) -> jax.Array:
     if isinstance(key, (jax.Array, np.ndarray)) and key.ndim <= 1:
         if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.ndim == 0:
             return jnp.asarray(key)
@@ -56,7 +60,7 @@ def as_key(key: Any) -> jax.Array:
             if -(2**31) <= seed < 2**32:
                 return jax.random.key(seed)
     raise TypeError(
-        "key must be one key (jax.random.key(0)), one raw key (jax.random.PRNGKey(0)) "
+        f"{name} must be one key (jax.random.key(0)), one raw key (jax.random.PRNGKey(0)) "
         f"or an integer seed of 32 bits, got {key!r}"
     )
 
@@ -65,12 +69,16 @@ def stream(root: jax.Array, name: str, *indices: Any) -> jax.Array:
     """Compute the key at the address (`name`, `indices`) below `root`.
 
     Args:
-      root: scalar typed key.
+      root: a key or an integer seed, as `as_key` takes it.
       name: the name of the stream, such as "dropout".
-      *indices: integers below 2^32, traced or not, such as the step or the epoch.
+      *indices: integers from 0 to 2^32 − 1, traced or not, such as the step or the epoch.
 
     Returns:
       Scalar typed key.
+
+    Raises:
+      TypeError: `root` is no key, `name` no text, or an index no single integer.
+      ValueError: a concrete index is outside its range.
 
     >>> root = jax.random.key(0)
     >>> stream(root, "dropout", 3) == stream(root, "dropout", 3)
@@ -78,14 +86,30 @@ def stream(root: jax.Array, name: str, *indices: Any) -> jax.Array:
     >>> stream(root, "dropout", 3) == stream(root, "shuffle", 3)
     Array(False, dtype=bool)
     """
-    key = jax.random.fold_in(root, name_hash(name))
+    key = jax.random.fold_in(_typed("root", root), name_hash(name))
     for index in indices:
+        _check_index(index)
         key = jax.random.fold_in(key, index)
     return key
 
 
+def _check_index(index: Any) -> None:
+    is_array = isinstance(index, (np.ndarray, np.generic, jax.Array))
+    is_integer = is_array and index.ndim == 0 and jnp.issubdtype(index.dtype, jnp.integer)
+    if not is_integer and (isinstance(index, bool) or not isinstance(index, int)):
+        raise TypeError(f"index must be one integer from 0 to 2^32 - 1, got {index!r}")
+    if is_concrete(index) and not 0 <= int(index) < 2**32:
+        raise ValueError(f"index must be one integer from 0 to 2^32 - 1, got {index!r}")
+
+
 def name_hash(name: str) -> int:
-    """Hash a stream's name to 32 bits; unlike Python's `hash`, alike in every process."""
+    """Hash a stream's name to 32 bits; unlike Python's `hash`, alike in every process.
+
+    Raises:
+      TypeError: `name` is no text.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"name must be the name of a stream, such as 'dropout', got {name!r}")
     return int.from_bytes(hashlib.blake2s(name.encode(), digest_size=4).digest(), "little")
 
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import Any
 
 import jax
@@ -20,9 +20,11 @@ import numpy as np
 import optax
 from jax.typing import DTypeLike
 
-from jaxnn.arguments import check_choice, check_positive_int
+from jaxnn.arguments import check_choice, check_flag, check_positive_int
 from jaxnn.keys import Keys
 from jaxnn.losses.checks import Loss
+from jaxnn.metrics.direction import Direction, direction
+from jaxnn.metrics.suitable import suitable_metrics
 from jaxnn.metrics.sums import Metric, Pair, Sums
 from jaxnn.nn.adapters.forms import Model, as_functional
 from jaxnn.optim.averaging import ParameterAverage
@@ -121,26 +123,127 @@ class Recipe:
             )
         if self.objective is not None and self.metrics is not None:
             raise ValueError("metrics= goes with loss=; an objective returns its own metrics")
-        if self.metrics is not None and "loss" in self.metrics:
-            raise ValueError("metrics must not be named 'loss': the loss is recorded as that")
-        if not (hasattr(self.optimizer, "init") and hasattr(self.optimizer, "update")):
-            raise TypeError(
-                "optimizer must be an Optax transformation (init, update), such as "
-                f"jaxnn.optim.adam(1e-3), got {self.optimizer!r}"
-            )
+        for name in ("loss", "objective", "regularizer", "augmentation"):
+            part = getattr(self, name)
+            if part is not None and not callable(part):
+                raise TypeError(f"{name} must be a function, got {part!r}")
+        if self.metrics is not None:
+            _check_metrics(self.metrics)
+        _check_pair("optimizer", self.optimizer, "an Optax transformation", "optim.adam(1e-3)")
+        if self.average is not None:
+            _check_pair("average", self.average, "an average", "optim.parameter_average()")
         if not isinstance(self.controllers, (tuple, list)):
             raise TypeError(f"controllers must be a tuple of them, got {self.controllers!r}")
+        for controller in self.controllers:
+            if not all(hasattr(controller, part) for part in ("monitor", *_PAIR, "finish")):
+                raise TypeError(
+                    "controllers must hold controllers, such as jaxnn.train.early_stopping(), "
+                    f"got {controller!r}"
+                )
+        if not isinstance(self.rngs, (tuple, list)) or not all(
+            isinstance(name, str) for name in self.rngs
+        ):
+            raise TypeError(f"rngs must be a tuple of names of streams, got {self.rngs!r}")
         if self.skip_nonfinite is not None:
             check_positive_int("skip_nonfinite", self.skip_nonfinite)
         if self.compute_dtype is not None:  # as one dtype object, however it was written
             object.__setattr__(self, "compute_dtype", _compute_dtype(self.compute_dtype))
-        if not isinstance(self.remat, bool):
-            raise TypeError(f"remat must be True or False, got {self.remat!r}")
+        check_flag("remat", self.remat)
+        object.__setattr__(self, "controllers", tuple(map(self._with_mode, self.controllers)))
+
+    def __repr__(self) -> str:
+        parts = {
+            "model": type(self.model).__name__,
+            **{
+                name: _name_of(value)
+                for name in ("loss", "objective", "optimizer")
+                if (value := getattr(self, name)) is not None
+            },
+        }
+        if self.controllers:
+            parts["controllers"] = ", ".join(type(c).__name__ for c in self.controllers[:8])
+        listing = ", ".join(f"{name}={text}" for name, text in parts.items())
+        return f"Recipe({listing if len(listing) <= 300 else listing[:299] + '…'})"
+
+    @property
+    def measured(self) -> Mapping[str, Metric]:
+        """The metrics by name: those given, or else those that suit the loss."""
+        if self.metrics is not None:
+            return self.metrics
+        return {} if self.loss is None else suitable_metrics(self.loss)
+
+    def direction_of(self, name: str) -> Direction | None:
+        """Whether the highest or the lowest of a recorded value is the best; None: nobody says.
+
+        Args:
+          name: in the epoch's record, such as "val/accuracy".
+
+        >>> import jaxnn
+        >>> loss, optimizer = jaxnn.losses.softmax_cross_entropy, jaxnn.optim.adam(1e-3)
+        >>> recipe = jaxnn.Recipe(jaxnn.nn.MLP((10,)), loss, optimizer)
+        >>> recipe.direction_of("val/loss"), recipe.direction_of("val/accuracy")
+        ('min', 'max')
+        """
+        part, _, metric = name.partition("/")
+        if part not in ("train", "val"):
+            return None
+        return "min" if metric == "loss" else direction(self.measured.get(metric))
+
+    def _with_mode(self, controller: Any) -> Any:
+        """A controller with the direction of what it monitors, where it was not told a mode."""
+        if getattr(controller, "mode", "") is not None:
+            return controller
+        mode = self.direction_of(controller.monitor)
+        if mode is None:
+            names = sorted((*self.measured, "loss"))
+            part, _, metric = controller.monitor.partition("/")
+            if self.loss is not None and part in ("train", "val") and metric not in names:
+                raise ValueError(
+                    f"monitor must be one of 'train/' or 'val/' with one of {names}, or a probe's "
+                    f"value, got {controller.monitor!r} of {type(controller).__name__}"
+                )
+            raise ValueError(
+                f"mode must be given as 'min' or 'max' for monitor={controller.monitor!r} of "
+                f"{type(controller).__name__}, since nobody says which of its values is the best; "
+                "jaxnn.metrics.higher_is_better and lower_is_better say it of a metric"
+            )
+        return replace(controller, mode=mode)
 
     @cached_property
     def maker(self) -> MakeRecipe:
         """This recipe as a `make_recipe` without knobs: one per object, so it compiles once."""
         return lambda knobs: self
+
+
+_PAIR = ("init", "update")
+
+
+def _check_pair(name: str, value: Any, kind: str, example: str) -> None:
+    if isinstance(value, type) or not all(callable(getattr(value, part, None)) for part in _PAIR):
+        raise TypeError(
+            f"{name} must be {kind} (init, update), such as jaxnn.{example}, got {value!r}"
+        )
+
+
+def _check_metrics(metrics: Any) -> None:
+    if not isinstance(metrics, Mapping):
+        raise TypeError(f"metrics must be a dict of names to functions, got {metrics!r}")
+    if "loss" in metrics:
+        raise ValueError("metrics must not be named 'loss': the loss is recorded as that")
+    for name, metric in metrics.items():
+        if not isinstance(name, str) or not callable(metric):
+            raise TypeError(
+                f"metrics must be a dict of names to functions, got {metric!r} for {name!r}"
+            )
+
+
+def _name_of(thing: Any) -> str:
+    """The name of the function, or of the factory of an optimizer, behind any partial."""
+    thing = getattr(thing, "update", thing)
+    while isinstance(thing, partial):
+        thing = thing.func
+    name = getattr(thing, "__qualname__", type(thing).__qualname__)
+    return name.split(".<locals>")[0]
 
 
 def _compute_dtype(dtype: Any) -> np.dtype:

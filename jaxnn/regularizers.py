@@ -15,8 +15,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxnn.arguments import check_knob
-from jaxnn.tree import Mask, mask_tree, sum_of_absolutes, sum_of_squares
+from jaxnn.arguments import check_knob, check_text
+from jaxnn.norms import sum_of_absolutes, sum_of_squares
+from jaxnn.tree import Mask, mask_tree
 
 __all__ = ["Regularizer", "elastic", "l1", "l2", "per_layer"]
 
@@ -37,7 +38,8 @@ def l1(strength: Number, *, mask: Mask = "weights_only") -> Regularizer:
 
     It makes weights sparse, that is, brings many of them very close to 0 (lecture N). Gradient
     steps do not set them to exactly 0: the gradient is $\lambda\,\mathrm{sign}(W)$, taken as
-    0 at 0, so a weight steps back and forth around 0.
+    0 at 0, so a weight steps back and forth around 0. `jaxnn.optim.soft_threshold` does set them
+    to exactly 0.
 
     Args:
       strength: λ, at least 0; a float or a traced scalar.
@@ -137,8 +139,9 @@ def per_layer(
       A function of a parameter tree that returns the scalar penalty.
 
     Raises:
-      ValueError: a concrete strength is below 0. The penalty itself raises one if an expression
-        matches no parameter.
+      TypeError: a regularizer that is no function, or strengths that are no dict of texts.
+      ValueError: a concrete strength is below 0, or a key is no regular expression. The penalty
+        itself raises one if an expression matches no parameter.
 
     >>> params = {"Dense_0": {"kernel": jnp.ones((1, 2))}, "Dense_1": {"kernel": jnp.ones((2, 1))}}
     >>> per_layer(l2, {"Dense_0": 0.1, "Dense_1": 0.3})(params).round(3)
@@ -146,6 +149,23 @@ def per_layer(
 
     Source: lecture N.
     """
+
+    if not callable(regularizer):
+        raise TypeError(
+            f"regularizer must be a function (strength, mask=...), such as l2, got {regularizer!r}"
+        )
+    if not isinstance(strengths, Mapping):
+        raise TypeError(
+            "strengths must be a dict from regular expressions on paths to strengths, such as "
+            f'{{"Dense_0": 0.1}}, got {strengths!r}'
+        )
+    for pattern in strengths:
+        try:
+            re.compile(check_text("strengths", pattern))
+        except re.error as error:
+            raise ValueError(
+                f"strengths must have regular expressions as keys, got {pattern!r}: {error}"
+            ) from None
 
     def within(pattern: str) -> Mask:
         def rule(params: Any) -> Any:

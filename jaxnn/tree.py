@@ -1,8 +1,9 @@
-"""Norms, path masks and paths of parameter trees."""
+"""Path masks and paths of parameter trees, and checks of what their dtypes can hold."""
 
 from __future__ import annotations
 
 import inspect
+import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,13 +12,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxnn.arguments import is_concrete
+
 __all__ = [
     "Mask",
-    "global_norm",
+    "check_held",
     "mask_tree",
+    "outline",
     "path_name",
-    "sum_of_absolutes",
-    "sum_of_squares",
+    "refuse_complex",
     "weights_only",
 ]
 
@@ -35,6 +38,17 @@ def path_name(path: Any) -> str:
     return jax.tree_util.keystr(path, simple=True, separator="/")
 
 
+def outline(tree: Any) -> str:
+    """Say in a few words how much a tree holds, however large it is.
+
+    >>> outline({"kernel": jnp.ones((300, 4)), "bias": jnp.ones(4)})
+    '1,204 numbers in 2 arrays'
+    """
+    shapes = [getattr(leaf, "shape", ()) for leaf in jax.tree.leaves(tree)]
+    numbers = sum(math.prod(shape) for shape in shapes)
+    return f"{numbers:,} numbers in {len(shapes):,} array" + "s" * (len(shapes) != 1)
+
+
 _ONE_PER_UNIT = ("bias", "scale")
 
 
@@ -47,6 +61,8 @@ def weights_only(path: str, leaf: Any) -> bool:
     >>> weights_only("Dense_0/kernel", jnp.ones((3, 2))), weights_only("Dense_0/bias", jnp.ones(2))
     (True, False)
     """
+    if not isinstance(path, str):
+        raise TypeError(f'path must be a text, such as "Dense_0/kernel", got {path!r}')
     return jnp.ndim(leaf) >= 2 and path.rpartition("/")[2] not in _ONE_PER_UNIT
 
 
@@ -99,43 +115,56 @@ def _rule(mask: str | re.Pattern[str] | Callable[..., Any] | None) -> Callable[.
         return weights_only
     if callable(mask):
         return mask
-    pattern = re.compile("" if mask is None or mask == "all" else mask)
+    try:
+        pattern = re.compile("" if mask is None or mask == "all" else mask)
+    except re.error as error:
+        raise ValueError(f"mask must be a regular expression, got {mask!r}: {error}") from None
     return lambda path, leaf: pattern.search(path) is not None
 
 
-def _wide(tree: Any) -> list[jax.Array]:
-    # In half precision a sum over the leaves could overflow.
-    leaves = [jnp.asarray(leaf) for leaf in jax.tree.leaves(tree)]
-    return [leaf.astype(jnp.promote_types(leaf.dtype, jnp.float32)) for leaf in leaves]
+def check_held(name: str, value: Any, tree: Any) -> None:
+    """Refuse a concrete constant that vanishes or overflows in the dtype of a leaf.
 
+    Args:
+      name: the argument's name, as the user wrote it.
+      value: a number; a traced scalar, a schedule and None pass.
+      tree: the arrays in whose dtypes it is used.
 
-def sum_of_squares(tree: Any) -> jax.Array:
-    r"""Compute $\sum_i \lVert x_i \rVert_2^2$ over all leaves, in float32 or wider.
+    Raises:
+      ValueError: in the dtype of some leaf the value is 0 or infinite.
 
-    >>> sum_of_squares({"a": jnp.array([3.0]), "b": jnp.array([[4.0]])})
-    Array(25., dtype=float32)
+    >>> check_held("eps", 1e-8, {"kernel": jnp.ones(2)})
+    >>> check_held("eps", 1e-40, {"kernel": jnp.ones(2)})
+    Traceback (most recent call last):
+    ...
+    ValueError: eps must be 0 or in [1.2e-38, 3.4e+38] for the float32 of kernel, got 1e-40
     """
-    return sum((jnp.vdot(x, x).real for x in _wide(tree)), start=jnp.zeros((), jnp.float32))
+    if value is None or callable(value) or not is_concrete(value) or float(value) == 0:
+        return
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        dtype = jnp.result_type(leaf)
+        if not jnp.issubdtype(dtype, jnp.inexact):
+            continue
+        limits = jnp.finfo(dtype)
+        # XLA sets numbers below the normal ones to 0; float16 it computes in float32.
+        least = limits.smallest_subnormal if dtype == jnp.float16 else limits.tiny
+        low, high = float(least), float(limits.max)
+        if not low <= abs(float(value)) <= high:
+            place = path_name(path) or "the parameters"
+            raise ValueError(
+                f"{name} must be 0 or in [{low:.2g}, {high:.2g}] for the {dtype.name} of {place}, "
+                f"got {value}"
+            )
 
 
-def sum_of_absolutes(tree: Any) -> jax.Array:
-    r"""Compute $\sum_i \lVert x_i \rVert_1$ over all leaves, in float32 or wider.
+def refuse_complex(what: str, tree: Any) -> None:
+    """Refuse complex leaves, for which `what` is not defined.
 
-    >>> sum_of_absolutes({"a": jnp.array([3.0]), "b": jnp.array([[-4.0]])})
-    Array(7., dtype=float32)
+    >>> refuse_complex("clip", {"kernel": jnp.ones(2)})
     """
-    # |x| is computed as x·sign(x), whose derivative at 0 is 0. That of jnp.abs is 1 there, and
-    # would move a weight that is exactly 0.
-    absolutes = ((x * jax.lax.stop_gradient(jnp.sign(x))).sum() for x in _wide(tree))
-    return sum(absolutes, start=jnp.zeros((), jnp.float32))
-
-
-def global_norm(tree: Any) -> jax.Array:
-    r"""Compute the norm of all leaves together, $\sqrt{\sum_i \lVert x_i \rVert_2^2}$.
-
-    It is computed in float32 or wider.
-
-    >>> global_norm({"a": jnp.array([3.0]), "b": jnp.array([[4.0]])})
-    Array(5., dtype=float32)
-    """
-    return jnp.sqrt(sum_of_squares(tree))
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        if jnp.iscomplexobj(leaf):
+            place = path_name(path) or "the parameters"
+            raise TypeError(
+                f"{what} is defined for real numbers alone, got {jnp.result_type(leaf)} at {place}"
+            )

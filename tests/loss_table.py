@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,38 +17,79 @@ class Row(NamedTuple):
     formula: Callable[..., np.ndarray]  # of outputs, targets and the settings
     outputs: np.ndarray
     targets: np.ndarray
-    settings: dict[str, Any]
+    settings: dict[str, Any]  # knobs
+    static: Mapping[str, Any] = MappingProxyType({})
 
     @property
-    def configured(self):
-        return partial(self.loss, **self.settings)
+    def bound(self):
+        return partial(self.loss, **self.static)
 
     def expected(self, outputs, **settings):
-        return self.formula(np.float64(outputs), self.targets, **(self.settings | settings))
+        settings = {**self.settings, **self.static, **settings}
+        return self.formula(np.float64(outputs), self.targets, **settings)
 
 
 def log_softmax(z):
     return z - np.log(np.exp(z).sum(-1, keepdims=True))
 
 
-def nll(log_p, labels, label_smoothing=0.0, class_weights=None):
-    classes = log_p.shape[-1]
+def nll(
+    log_p, labels, label_smoothing=0.0, class_weights=None, axis=-1, where=True, ignore_index=None
+):
+    log_p = np.moveaxis(log_p, axis, -1)
+    classes, where = log_p.shape[-1], np.broadcast_to(where, log_p.shape[:-1])
     if labels.ndim < log_p.ndim:
-        labels = np.eye(classes)[labels]
+        where = where & (labels != ignore_index)
+        labels = np.eye(classes)[np.where(where, labels, 0)]
+    else:
+        labels = np.moveaxis(labels, axis, -1)
     weights = np.ones(classes) if class_weights is None else np.asarray(class_weights)
     of_class = -(1 - label_smoothing) * log_p - label_smoothing * log_p.mean(-1, keepdims=True)
-    return (labels * weights * of_class).sum(-1)
+    return np.where(where, (labels * weights * of_class).sum(-1), 0)
 
 
-def softmax_cross_entropy(z, labels, **settings):
-    return nll(log_softmax(z), labels, **settings)
+def softmax_cross_entropy(z, labels, axis=-1, **settings):
+    log_p = np.moveaxis(log_softmax(np.moveaxis(z, axis, -1)), -1, axis)
+    return nll(log_p, labels, axis=axis, **settings)
 
 
-def sigmoid_cross_entropy(z, targets, label_smoothing=0.0, pos_weight=1.0):
+def mean_where(entries, where=True):
+    entries = entries.reshape(len(entries), -1)
+    where = np.broadcast_to(
+        np.reshape(where, (-1, *entries.shape[1:]) if np.ndim(where) else ()), entries.shape
+    )
+    return np.where(where, entries, 0).sum(1) / np.maximum(where.sum(1), 1)
+
+
+def sigmoid_cross_entropy(
+    z, targets, label_smoothing=0.0, pos_weight=1.0, where=True, ignore_index=None
+):
     p = 1 / (1 + np.exp(-z))
     t = (1 - label_smoothing) * targets + label_smoothing / 2
     entries = -np.asarray(pos_weight) * t * np.log(p) - (1 - t) * np.log(1 - p)
-    return entries.reshape(len(z), -1).mean(1)
+    return mean_where(entries, where & (targets != ignore_index))
+
+
+def hinge(z, y, margin=1.0, where=True):
+    return mean_where(np.maximum(0, margin - y * z), where)
+
+
+def sigmoid_focal(z, y, alpha=None, gamma=2.0):
+    p = 1 / (1 + np.exp(-z))
+    right = y * p + (1 - y) * (1 - p)
+    weight = 1 if alpha is None else alpha * y + (1 - alpha) * (1 - y)
+    entropy = -y * np.log(p) - (1 - y) * np.log(1 - p)
+    return mean_where(weight * (1 - right) ** gamma * entropy)
+
+
+def kl_divergence(log_q, p, log_targets=False, axis=-1, where=True):
+    log_p = p if log_targets else np.log(p)
+    return np.where(where, (np.exp(log_p) * (log_p - log_q)).sum(axis), 0)
+
+
+def cosine_distance(a, b, epsilon=0.0, axis=-1):
+    lengths = [np.maximum(np.sqrt((x**2).sum(axis)), epsilon) for x in (a, b)]
+    return 1 - (a * b).sum(axis) / (lengths[0] * lengths[1])
 
 
 def of_residuals(entry):
@@ -74,6 +116,10 @@ _NLL = (losses.negative_log_likelihood, nll)
 _BCE = (losses.sigmoid_cross_entropy, sigmoid_cross_entropy)
 _HUBER = (losses.huber, of_residuals(huber_entry))
 _OTHER = _RNG.normal(size=(8, 5))
+_KL = (losses.kl_divergence, kl_divergence, log_softmax(LOGITS))
+_COS = (losses.cosine_distance, cosine_distance)
+_HERE = np.arange(8) % 3 > 0
+_MISSING = np.where(_OTHER > 1, -1, YES)
 
 ROWS = {
     "ce": Row(*_CE, LOGITS, LABELS, {}),
@@ -92,4 +138,18 @@ ROWS = {
     "absolute": Row(losses.absolute_error, of_residuals(abs), LOGITS, _OTHER, {}),
     "huber": Row(*_HUBER, LOGITS, _OTHER, {"delta": 1.5}),
     "huber images": Row(*_HUBER, TOKENS, _OTHER.reshape(2, 4, 5), {"delta": 0.1}),
+    "ce axis": Row(*_CE, TOKENS, LABELS.reshape(2, 4)[:, [0, 1, 2, 3, 0]] % 4, {}, {"axis": 1}),
+    "ce axis soft": Row(*_CE, LOGITS.T, SOFT.T, {"class_weights": WEIGHTS}, {"axis": 0}),
+    "ce where": Row(*_CE, LOGITS, LABELS, {"label_smoothing": 0.1}, {"where": _HERE}),
+    "ce ignore": Row(*_CE, LOGITS, LABELS, {"class_weights": WEIGHTS}, {"ignore_index": 2}),
+    "nll ignore": Row(*_NLL, log_softmax(LOGITS), LABELS, {}, {"ignore_index": 2, "where": _HERE}),
+    "bce where": Row(*_BCE, LOGITS, YES, {"pos_weight": 2.0}, {"where": _OTHER > 0}),
+    "bce missing": Row(*_BCE, LOGITS, _MISSING, {}, {"ignore_index": -1}),
+    "hinge": Row(losses.hinge, hinge, LOGITS, 2 * YES - 1, {"margin": 1.5}, {"where": _OTHER > 0}),
+    "focal": Row(losses.sigmoid_focal, sigmoid_focal, LOGITS, YES, {"alpha": 0.25, "gamma": 1.5}),
+    "focal soft": Row(losses.sigmoid_focal, sigmoid_focal, LOGITS, SOFT, {"gamma": 2.0}),
+    "kl": Row(*_KL, SOFT, {}, {"where": _HERE}),
+    "kl logs": Row(_KL[0], _KL[1], _KL[2].T, np.log(SOFT.T), {}, {"axis": 0, "log_targets": True}),
+    "cosine": Row(*_COS, LOGITS, _OTHER, {"epsilon": 6.0}),
+    "cosine axis": Row(*_COS, LOGITS.T, _OTHER.T, {}, {"axis": 0}),
 }

@@ -81,11 +81,16 @@ DESCRIPTIONS = [
     (
         jaxnn.nn.LayerNorm(epsilon=1e-5),
         {
-            "jaxnn.nn.layers.norm.LayerNorm": {
+            "jaxnn.nn.layers.norm.layer.LayerNorm": {
                 "epsilon": 1e-5,
                 "use_bias": True,
                 "use_scale": True,
+                "bias_init": {"jaxnn.nn.initializers.basic.constant": {"value": 0.0}},
+                "scale_init": {"jaxnn.nn.initializers.basic.constant": {"value": 1.0}},
+                "dtype": None,
                 "param_dtype": "builtins.float",
+                "reduction_axes": -1,
+                "feature_axes": -1,
             }
         },
     ),

@@ -166,3 +166,20 @@ def test_a_seed_of_more_than_64_bits_is_refused_like_anything_else():
 def test_a_traced_seed_is_refused():
     with pytest.raises(TypeError, match="key must be one key"):
         jax.jit(as_key)(jnp.int32(3))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (("seed", "dropout"), TypeError, "root must be one key .*got 'seed'"),
+        ((0, b"dropout"), TypeError, "name must be the name of a stream, .*got b'dropout'"),
+        ((0, "dropout", 1.5), TypeError, r"index must be one integer .*got 1\.5"),
+        ((0, "dropout", True), TypeError, "index must be one integer .*got True"),
+        ((0, "dropout", jnp.arange(2)), TypeError, "index must be one integer"),
+        ((0, "dropout", -1), ValueError, "index must be one integer from 0 .*got -1"),
+        ((0, "dropout", 2**32), ValueError, "index must be one integer .*got 4294967296"),
+    ],
+)
+def test_a_stream_refuses_what_is_no_address(arguments, error, message):
+    with pytest.raises(error, match=message):
+        stream(*arguments)

@@ -43,8 +43,9 @@ def test_it_runs(path, tmp_path, monkeypatch):
     )
     client.execute()
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
-    pictures = [output for output in outputs if "image/svg+xml" in output.get("data", {})]
+    pictures = [output for output in outputs if "image/png" in output.get("data", {})]
     text = "".join(output.get("text", "") for output in outputs)
     assert len(pictures) == 2
     assert "cpu:0 (cpu)" in text
     assert "test accuracy" in text
+    assert "epoch 50/50" in text and "all 50 epochs done" in text

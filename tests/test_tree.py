@@ -1,4 +1,4 @@
-"""Paths, masks and norms of parameter trees."""
+"""Paths and masks of parameter trees, and what their dtypes hold."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxnn.tree import global_norm, mask_tree, path_name, weights_only
+from jaxnn.tree import check_held, mask_tree, path_name, refuse_complex, weights_only
 
 
 class Pair(NamedTuple):
@@ -105,31 +105,34 @@ def test_a_mask_of_shapes_is_known_inside_a_trace():
     assert seen == [mask_tree(weights_only, PARAMS)]
 
 
-def test_global_norm_is_the_norm_of_everything_in_a_row(x64):
-    rng = np.random.default_rng(0)
-    shapes = [(), (7,), (3, 5), (2, 3, 4)]
-    leaves = [rng.normal(size=shape) * 10.0 ** rng.integers(-3, 3) for shape in shapes]
-    expected = np.linalg.norm(np.concatenate([np.ravel(leaf) for leaf in leaves]))
-    tree = {"a": jnp.asarray(leaves[0]), "b": [jnp.asarray(leaf) for leaf in leaves[1:]]}
-    norm = jax.jit(global_norm)(tree)
-    assert norm.dtype == np.float64
-    np.testing.assert_allclose(norm, expected, rtol=1e-14)
+@pytest.mark.parametrize("bad", ["*", "(kernel", re.compile("a").pattern + "["])
+def test_a_pattern_that_cannot_be_read_is_refused(bad):
+    with pytest.raises(ValueError, match="^mask must be a regular expression, got "):
+        mask_tree(bad, PARAMS)
 
 
-@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
-def test_global_norm_in_half_precision_neither_overflows_nor_stalls(dtype):
-    """65504 is float16's largest number; and 256 + 1 is 256 in bfloat16."""
-    norm = global_norm({"a": jnp.full((1000,), 300.0, dtype), "b": jnp.full((10_000,), 1.0, dtype)})
-    assert norm.dtype == np.float32
-    np.testing.assert_allclose(norm, np.sqrt(1000 * 300.0**2 + 10_000), rtol=1e-6)
+@pytest.mark.parametrize(
+    ("dtype", "held", "lost"),
+    [
+        ("float32", (1e-37, 1e38, 0.0), (1e-40, 1e300)),
+        ("bfloat16", (1e-37, 1e38), (1e-40, 1e300)),
+        ("float16", (1e-7, 6e4), (1e-8, 1e5)),
+        ("complex64", (1e-37,), (1e-40, 1e300)),
+        ("int32", (1e-40, 1e300), ()),
+    ],
+)
+def test_a_constant_that_the_dtype_of_a_leaf_does_not_hold_is_refused(dtype, held, lost):
+    tree = {"a": {"kernel": jnp.ones(2, dtype)}, "b": jnp.ones(2)}
+    for value in held:
+        check_held("eps", value, {"a": tree["a"]})
+    for value in lost:
+        message = rf"^eps must be 0 or in \[.*\] for the {dtype} of a/kernel, got {value}$"
+        with pytest.raises(ValueError, match=message.replace("+", r"\+")):
+            check_held("eps", value, tree)
+    jax.jit(lambda eps: check_held("eps", eps, tree))(1e-40)  # a tracer is not looked at
 
 
-def test_global_norm_of_mixed_dtypes_complex_numbers_and_nothing():
-    tree = {
-        "i": jnp.asarray([3, 4]),
-        "z": jnp.asarray([3 + 4j]),
-        "h": jnp.asarray([1.0], "float16"),
-    }
-    np.testing.assert_allclose(global_norm(tree), np.sqrt(25 + 25 + 1), rtol=1e-6)
-    assert global_norm({}) == 0.0
-    assert np.isnan(global_norm({"a": jnp.asarray([1.0, jnp.nan])}))
+def test_complex_leaves_are_refused_by_path():
+    refuse_complex("clip", PARAMS)
+    with pytest.raises(TypeError, match="^clip is defined for real numbers .* complex64 at a/z$"):
+        refuse_complex("clip", {"a": {"z": jnp.ones(2, "complex64")}})

@@ -45,9 +45,8 @@ from __future__ import annotations
 import json
 import os
 import platform
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, is_dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -64,6 +63,8 @@ from experiments.benchmarks.startup import NETWORKS, Startup, startup
 from experiments.benchmarks.table import HEADER, overhead_line, row_lines, startup_lines
 from experiments.benchmarks.tasks import TASKS, Task
 from experiments.benchmarks.timing import matrix_product_rate
+from experiments.options import check_folder, check_numbers, chosen_rows
+from experiments.program import run
 
 FIT, STARTUP = "fit", "start-up"
 _FIT_EPOCHS = {"64-100-100-10, dropout": 400, "784-512-512-10, dropout": 60}
@@ -74,15 +75,16 @@ class Config:
     """Time training with jaxnn and its peers."""
 
     only: tuple[str, ...] = ()
-    """Only rows whose name contains one of these; "fit" and "start-up" are rows too."""
+    """Only rows whose name contains one of these, in any case; "fit" and "start-up" are rows
+    too."""
     peers: tuple[str, ...] = ()
     """Only peers whose name begins with one of these, in any case; none: all there are."""
     alternations: int = 9
-    """Timings of each, taken in turn."""
+    """Timings of each, taken in turn, at least 1."""
     steps: int | None = None
     """Steps of one timing; None: what each row has of its own, about a second."""
     members: int = 8
-    """Networks that the row of members trains at once."""
+    """Networks that the row of members trains at once, at least 1."""
     memory: bool = True
     """Whether each also trains in a process of its own, for its peak memory."""
     folder: Path | None = None
@@ -101,21 +103,24 @@ class Results:
 
 def main(config: Config) -> Results:
     """Measure, print, and write."""
+    check_numbers(config, "alternations", "steps", "members")
+    check_folder("folder", config.folder)
+    chosen = chosen_rows(config.only, [*(task.name for task in TASKS), FIT, STARTUP])
+    peers = present(config.peers)
     folder = config.folder or Path("runs") / time.strftime("benchmarks-%Y%m%d-%H%M%S")
     folder.mkdir(parents=True, exist_ok=True)
     peak = matrix_product_rate()
-    peers = present(config.peers)
     machine = _machine(peak)
     print(_about(machine), HEADER, sep="\n")
     rows = []
-    for task in _tasks(config):
+    for task in _tasks(config, chosen):
         row = race(task, peers, config.alternations, peak)
         if config.memory:
             row = replace(row, memory={name: peak_memory(task, name) for name in (OURS, *peers)})
         rows.append(row)
         print(*row_lines(row), sep="\n", flush=True)
-    overheads = _overheads(config) if _wanted(config, FIT) else []
-    starts = _starts(config) if _wanted(config, STARTUP) else []
+    overheads = _overheads(config) if FIT in chosen else []
+    starts = _starts(config) if STARTUP in chosen else []
     results = Results(machine, rows, overheads, starts)
     (folder / "table.json").write_text(json.dumps(_plain(results), indent=2) + "\n", "utf-8")
     words = [_about(machine), *map(overhead_line, overheads)]
@@ -124,13 +129,9 @@ def main(config: Config) -> Results:
     return results
 
 
-def _wanted(config: Config, name: str) -> bool:
-    return not config.only or any(part in name for part in config.only)
-
-
-def _tasks(config: Config) -> Iterator[Task]:
+def _tasks(config: Config, chosen: Sequence[str]) -> Iterator[Task]:
     for task in TASKS:
-        if _wanted(config, task.name):
+        if task.name in chosen:
             task = task if config.steps is None else task.of_steps(config.steps)
             yield replace(task, members=config.members) if task.members > 1 else task
 
@@ -187,9 +188,4 @@ def _plain(found: Any) -> Any:
 
 
 if __name__ == "__main__":
-    import tyro
-
-    try:
-        main(tyro.cli(Config, description=__doc__))
-    except ValueError as error:
-        sys.exit(f"error: {error}")
+    run(main, Config, __doc__, keeps_compiled=False)

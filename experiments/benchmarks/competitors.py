@@ -24,10 +24,10 @@ class Competitor(NamedTuple):
 OURS = "jaxnn"
 COMPETITORS = {
     OURS: Competitor("ours", "jaxnn"),
-    "Flax loop": Competitor("flax_loop", "flax"),
-    "PyTorch": Competitor("torch_eager", "torch"),
-    "Keras": Competitor("keras_peer", "keras"),
-    "Keras, 16 steps": Competitor("keras_peer", "keras", {"steps_per_execution": 16}),
+    "Flax loop": Competitor("peers.flax_loop", "flax"),
+    "PyTorch": Competitor("peers.torch_eager", "torch"),
+    "Keras": Competitor("peers.keras_fit", "keras"),
+    "Keras, 16 steps": Competitor("peers.keras_fit", "keras", {"steps_per_execution": 16}),
 }
 
 
@@ -43,11 +43,23 @@ def present(wanted: Sequence[str]) -> list[str]:
 
     Args:
       wanted: beginnings of names, in any case; none: all.
+
+    Raises:
+      ValueError: no peer that is installed has a name that begins so.
     """
-    return [
+    there = [
         name
         for name, competitor in COMPETITORS.items()
-        if name != OURS
-        and (not wanted or any(name.lower().startswith(w.lower()) for w in wanted))
-        and importlib.util.find_spec(competitor.package) is not None
+        if name != OURS and importlib.util.find_spec(competitor.package) is not None
     ]
+    for beginning in wanted:
+        if not any(_begins(name, beginning) for name in there):
+            raise ValueError(
+                f"peers must be the beginning of one of {', '.join(there)}, which are installed; "
+                f"got {beginning!r}"
+            )
+    return [name for name in there if not wanted or any(_begins(name, w) for w in wanted)]
+
+
+def _begins(name: str, beginning: str) -> bool:
+    return name.casefold().startswith(beginning.casefold())

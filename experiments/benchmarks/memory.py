@@ -14,8 +14,11 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from experiments.benchmarks.competitors import OURS, make
+from experiments.benchmarks.competitors import COMPETITORS, OURS, make
 from experiments.benchmarks.tasks import TASKS, Set, Start, Task
+from experiments.options import check_numbers
+from experiments.program import run
+from jaxnn.arguments import check_choice
 
 __all__ = ["peak_memory"]
 
@@ -52,6 +55,9 @@ def peak_memory(task: Task, competitor: str) -> int:
 
 def main(config: Config) -> int:
     """Train, and print the peak memory."""
+    check_choice("task", config.task, [task.name for task in TASKS])
+    check_choice("competitor", config.competitor, COMPETITORS)
+    check_numbers(config, "steps", "members")
     task = next(task for task in TASKS if task.name == config.task)
     task = task if config.steps is None else task.of_steps(config.steps)
     task = task if config.members is None else replace(task, members=config.members)
@@ -70,6 +76,4 @@ def _peak() -> int:
 
 
 if __name__ == "__main__":
-    import tyro
-
-    main(tyro.cli(Config, description=__doc__))
+    run(main, Config, __doc__, keeps_compiled=False)

@@ -43,7 +43,7 @@ def startup(network: str, alternations: int) -> Startup:
     # What the script does not do is left out here too.
     options = [f"--augmentation.{move}=0" for move in ("rotation", "translation")]
     ours = ["experiments.digits", f"--model={network}", "--average=None", *options]
-    script = ["experiments.benchmarks.flax_script", network]
+    script = ["experiments.benchmarks.peers.flax_script", network]
     with tempfile.TemporaryDirectory() as folder:
         full = Path(folder) / "ours"
         works = {

@@ -37,9 +37,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.lectures.drawing import LINES
+from experiments.options import check_file, check_numbers, check_seed
 from experiments.program import run
 from jaxnn import nn
-from jaxnn.arguments import check_positive_int
+from jaxnn.arguments import check_knob
 from jaxnn.keys import stream
 from jaxnn.report import write_album
 from jaxnn.report.style import COLOURS, INK, plain_style
@@ -108,8 +109,11 @@ def forward(config: Config, key: jax.Array) -> dict[str, dict[str, jax.Array]]:
 
 def main(config: Config) -> Activations:
     """Compute the activations, print their deviations, draw the histograms."""
-    for name in ("layers", "width", "batch"):
-        check_positive_int(name, getattr(config, name))
+    check_numbers(config, "layers", "width", "batch")
+    for name in ("small", "large"):
+        check_knob(name, getattr(config, name), 0)
+    check_seed(config.seed)
+    check_file("page", config.page)
     found = jax.device_get(forward(config, jax.random.key(config.seed)))
     # A compiled program hands its dicts back sorted.
     found = {name: {kind: found[name][kind] for kind in weights(config)} for name in ACTIVATIONS}

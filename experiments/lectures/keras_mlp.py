@@ -31,7 +31,9 @@ import jax
 import numpy as np
 
 import jaxnn
+from experiments.options import check_numbers, check_seed, check_widths
 from experiments.program import Devices, run
+from jaxnn.arguments import check_knob
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Config:
     dropout_rate: float | None = 0.5
     """Probability of dropping a hidden unit, in [0, 1); None draws nothing."""
     init_limit: float = 0.05
-    """Bound b of the initial weights, which are drawn from U(−b, b)."""
+    """Bound b of the initial weights, which are drawn from U(−b, b), at least 0."""
     learning_rate: float = 0.1
     """Step size α₀ of the first update, at least 0."""
     decay: float = 1e-6
@@ -73,6 +75,17 @@ class Result(NamedTuple):
     data: jaxnn.data.Data
     first: dict  # parameters before the first update
     test: dict[str, float]  # loss and accuracy
+
+
+def check(config: Config) -> None:
+    """Refuse options before any work."""
+    check_widths("hidden", config.hidden)
+    check_knob("init_limit", config.init_limit, 0)
+    check_knob("learning_rate", config.learning_rate, 0)
+    check_knob("decay", config.decay, 0)
+    check_knob("momentum", config.momentum, 0, 1)
+    check_numbers(config, "examples", "batch_size", "epochs")
+    check_seed(config.seed)
 
 
 def make_data(config: Config) -> jaxnn.data.Data:
@@ -111,6 +124,7 @@ def make_recipe(config: Config) -> jaxnn.Recipe:
 
 def main(config: Config) -> Result:
     """Train, and evaluate on the test examples."""
+    check(config)
     data, recipe = make_data(config), make_recipe(config)
     state = jaxnn.train.init_state(recipe, config.seed, data.train)
     trained = jaxnn.fit(

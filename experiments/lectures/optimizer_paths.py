@@ -35,8 +35,10 @@ import numpy as np
 import optax
 
 from experiments.lectures import drawing
+from experiments.options import check_file, check_numbers
 from experiments.program import run
 from jaxnn import optim
+from jaxnn.arguments import check_knob
 from jaxnn.report import write_album
 
 Surface = Callable[[jax.Array], jax.Array]
@@ -125,12 +127,17 @@ OPTIMIZERS: dict[str, Callable[[Any], optax.GradientTransformation]] = {
     "nadam": optim.nadam,
     # The point is one vector, so the usual mask would take it for a bias.
     "adamw": partial(optim.adamw, weight_decay=1e-2, mask="all"),
+    "adadelta": optim.adadelta,
+    "adamax": optim.adamax,
+    "radam": optim.radam,
+    "lion": optim.lion,
 }
 
 FAMILIES = {
     "gradient and velocity": tuple(OPTIMIZERS)[:5],
     "AdaGrad and RMSProp": tuple(OPTIMIZERS)[5:9],
-    "Adam": tuple(OPTIMIZERS)[9:],
+    "Adam": tuple(OPTIMIZERS)[9:14],
+    "relatives": tuple(OPTIMIZERS)[14:],
 }
 
 
@@ -145,11 +152,11 @@ class Config:
     steps: int = 200
     """Updates of each path, at least 1."""
     rates: int = 13
-    """How many learning rates each optimizer is tried at, evenly on a log scale."""
+    """How many learning rates each optimizer is tried at, evenly on a log scale, at least 1."""
     lowest_rate: float = 1e-4
     """The lowest of them, above 0."""
     highest_rate: float = 1.0
-    """The highest of them."""
+    """The highest of them, at least the lowest."""
     page: Path = Path("runs/lectures/optimizer_paths.html")
     """HTML file in which the pictures are written."""
 
@@ -232,6 +239,15 @@ def choose(paths: Paths, rates: np.ndarray) -> dict[str, Chosen]:
 
 def main(config: Config) -> dict[str, dict[str, Chosen]]:
     """Compute all paths, draw the best, and return them by optimizer and surface."""
+    check_numbers(config, "steps", "rates")
+    check_knob("lowest_rate", config.lowest_rate, 0, low_open=True)
+    check_knob("highest_rate", config.highest_rate, 0, low_open=True)
+    if config.lowest_rate > config.highest_rate:
+        raise ValueError(
+            f"lowest_rate must be at most highest_rate, got {config.lowest_rate} and "
+            f"{config.highest_rate}"
+        )
+    check_file("page", config.page)
     rates = np.geomspace(config.lowest_rate, config.highest_rate, config.rates)
     starts = np.array([scene.starts for scene in SCENES.values()])
     found = jax.device_get(all_paths(config.steps, jnp.asarray(starts), jnp.asarray(rates)))

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.options import check_file, check_numbers
 from experiments.program import run
 from jaxnn.optim import schedules
 from jaxnn.report import write_album
@@ -143,6 +144,10 @@ GROUPS: tuple[tuple[str, str, tuple[Picture, ...]], ...] = (
                 call("cosine_restarts", 1.0, 15),
                 call("cosine_restarts", 1.0, 25, t_mul=1.0, m_mul=0.7),
             ),
+            (
+                call("cyclic", 0.1, 1.0, 15),
+                call("cyclic", 0.1, 1.0, 10, 20, mode="triangular2"),
+            ),
             (call("warmup", call("cosine", 1.0, 80), 20),),
             (
                 call(
@@ -176,6 +181,8 @@ class Config:
 
 def main(config: Config) -> dict[str, np.ndarray]:
     """Draw all schedules, and return their values at steps 0 to `steps` by the text of the call."""
+    check_numbers(config, "steps")
+    check_file("page", config.page)
     count = jnp.arange(config.steps + 1)
     values = {
         str(one): np.asarray(one.make()(count))

@@ -22,6 +22,7 @@ import jax
 import numpy as np
 
 import jaxnn
+from experiments.options import check_numbers, check_seed
 from experiments.program import Devices, run
 
 
@@ -36,7 +37,7 @@ class Config:
     learning_rate: float = 0.5
     """Step size α, at least 0."""
     every: int = 20
-    """Steps between two printed lines."""
+    """Steps between two printed lines, at least 1."""
     seed: int = 0
     """Seed of the points and of the initial weight."""
     devices: Devices = None
@@ -61,6 +62,8 @@ def uniform(key: jax.Array, shape: tuple[int, ...], dtype: type = float) -> jax.
 
 def main(config: Config) -> Result:
     """Fit the line, and print weight and bias while training."""
+    check_numbers(config, "points", "steps", "every")
+    check_seed(config.seed)
     x = np.random.default_rng(config.seed).random((config.points, 1)).astype(np.float32)
     recipe = jaxnn.Recipe(
         model=jaxnn.nn.MLP((1,), kernel_init=uniform),

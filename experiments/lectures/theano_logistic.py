@@ -30,7 +30,9 @@ import jax
 import numpy as np
 
 import jaxnn
+from experiments.options import check_numbers, check_seed
 from experiments.program import Devices, run
+from jaxnn.arguments import check_knob
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,9 @@ class Result(NamedTuple):
 
 def main(config: Config) -> Result:
     """Train, and print the cost while training."""
+    check_numbers(config, "samples", "features", "steps")
+    check_knob("penalty", config.penalty, 0)
+    check_seed(config.seed)
     with _float64():
         rng = np.random.default_rng(config.seed)
         x = rng.standard_normal((config.samples, config.features))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.resources
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,10 +11,15 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxnn.arguments import check_positive_int
+from jaxnn.arguments import check_flag, check_positive_int
+from jaxnn.data.inputs.batch import as_batch
+from jaxnn.data.inputs.dense import as_dense
+from jaxnn.data.inputs.frames import column_names, is_frame
+from jaxnn.data.inputs.summary import summary
 from jaxnn.data.preprocess.methods import Method, State, apply, fit_method
 from jaxnn.data.split import split_indices
-from jaxnn.data.validate import as_dense, check_batch
+from jaxnn.data.streams import as_stream
+from jaxnn.data.validate import check_batch
 
 __all__ = ["Data", "digits", "from_arrays", "from_parts", "read_digits"]
 
@@ -23,8 +29,8 @@ class Data:
     """Hold the training, validation and test parts of a data set.
 
     Each part is a batch: a pytree of arrays with a common leading axis, by default a dict
-    of `x`, `y` and optionally `weight`. They may be host arrays, which the training loop moves
-    to the device.
+    of `x`, `y` and optionally `weight`, or a pair (x, y). They may be host arrays, which the
+    training loop moves to the device, or streams.
 
     Fields:
       train: the examples to train on.
@@ -33,9 +39,16 @@ class Data:
       preprocess: the state of the preprocessing, fitted on the training part and applied to all
         parts, or None. `jaxnn.data.apply(data.preprocess, x)` applies it to new inputs.
       classes: the names of the classes that `y` numbers, where they have any.
+      preprocess_y: the state of the scaling of `y`, fitted on the training part and applied to
+        all parts, or None. `jaxnn.data.invert(data.preprocess_y, outputs)` gives predictions in
+        the units of the raw targets.
+      columns: the names of the columns of `x`, where they have any.
 
-    >>> Data(train={"x": np.zeros((130, 3))}).steps_per_epoch(64)
+    >>> data = Data(train={"x": np.zeros((130, 3))})
+    >>> data.steps_per_epoch(64)
     3
+    >>> data
+    Data(train: x float64 (130, 3))
     """
 
     train: Any
@@ -43,11 +56,30 @@ class Data:
     test: Any = None
     preprocess: State | None = None
     classes: tuple[str, ...] | None = None
+    preprocess_y: State | None = None
+    columns: tuple[str, ...] | None = None
 
     def steps_per_epoch(self, batch_size: int) -> int:
-        """Count the mini-batches that cover `train` once; the last one may be smaller."""
-        examples = len(jax.tree.leaves(self.train)[0])
-        return -(-examples // check_positive_int("batch_size", batch_size))
+        """Count the mini-batches that cover `train` once; the last one may be smaller.
+
+        Raises:
+          ValueError: an iterable of batches, which nobody has counted.
+        """
+        batch_size = check_positive_int("batch_size", batch_size)
+        source = as_stream(self.train)
+        if source is None:
+            examples = len(jax.tree.leaves(as_batch("train", self.train, pairs=False))[0])
+        elif source.examples is not None:
+            examples = source.examples
+        else:
+            raise ValueError(
+                "steps_per_epoch counts arrays and jaxnn.data.stream, and train is an iterable of "
+                "batches, which nobody has counted"
+            )
+        return -(-examples // batch_size)
+
+    def __repr__(self) -> str:
+        return summary(self)
 
 
 def from_arrays(
@@ -58,21 +90,24 @@ def from_arrays(
     fractions: Sequence[float] = (0.6, 0.2, 0.2),
     stratify: bool = False,
     preprocess: Method | None = None,
+    preprocess_y: Method | None = None,
 ) -> Data:
     """Split a user's own arrays at random into train, val and test.
 
     Args:
-      x: (n, …) inputs, or a dict of several arrays of length n.
+      x: (n, …) inputs, or a dict of several arrays of length n, or a frame of numbers, whose
+        names are kept in `Data.columns`; `from_frame` also takes categories and missing cells.
       y: (n, …) targets; None gives batches of `x` alone.
       key: typed key, raw key or integer seed of the split.
       fractions: of train, then val, then test, at most 1 together; fewer than three
         leave the later parts None.
       stratify: whether each class of `y` is split by the same fractions.
       preprocess: how `x`, then one array, is transformed, as fitted on the training part:
-        "standardize", "mean_image", "channel_mean", "channel_standardize", "pca", "whiten",
-        "zca" name the function `fit_…`; a function takes the training inputs and returns the
-        state of one of them, such as `partial(fit_pca, n_components=50)`.
+        "standardize", "mean_image", "channel_mean", "channel_standardize", "min_max", "robust",
+        "pca", "whiten", "zca" name the function `fit_…`; a function takes the training inputs
+        and returns the state of one of them, such as `partial(fit_pca, n_components=50)`.
         None leaves `x` unchanged.
+      preprocess_y: the same for `y`, for targets of a regression, such as "standardize".
 
     Returns:
       The parts, each a dict of `x` and, where given, `y`.
@@ -91,7 +126,7 @@ def from_arrays(
     """
     if not 1 <= len(fractions) <= 3:
         raise ValueError(f"fractions must be of train, val and test, at most 3, got {fractions}")
-    if stratify and y is None:
+    if check_flag("stratify", stratify) and y is None:
         raise ValueError("stratify=True needs y, the labels to stratify by, got None")
     if isinstance(x, Mapping):
         batch: dict[str, Any] = {"x": {name: _host(name, leaf) for name, leaf in x.items()}}
@@ -105,7 +140,10 @@ def from_arrays(
         jax.tree.map(lambda leaf, indices=indices: leaf[indices], batch)
         for indices in split_indices(n, key=key, fractions=fractions, labels=labels)
     ]
-    return from_parts(*parts, preprocess=preprocess)
+    return dataclasses.replace(
+        from_parts(*parts, preprocess=preprocess, preprocess_y=preprocess_y),
+        columns=column_names("x", x) if is_frame(x) else None,
+    )
 
 
 def _host(name: str, values: Any) -> np.ndarray:
@@ -113,42 +151,68 @@ def _host(name: str, values: Any) -> np.ndarray:
 
 
 def from_parts(
-    train: Any, val: Any = None, test: Any = None, *, preprocess: Method | None = None
+    train: Any,
+    val: Any = None,
+    test: Any = None,
+    *,
+    preprocess: Method | None = None,
+    preprocess_y: Method | None = None,
 ) -> Data:
     """Make a data set of given parts, with preprocessing fitted on `train`.
 
     Args:
-      train: batch, with `preprocess` a dict in which `x` is one array.
+      train: batch, with `preprocess` a dict in which `x` is one array, or a pair (x, y).
       val: batch of the same layout, or None.
       test: batch of the same layout, or None.
       preprocess: as in `from_arrays`.
+      preprocess_y: as in `from_arrays`.
 
     Returns:
       The parts.
 
     Raises:
       TypeError: a sparse matrix, or entries that are no numbers.
-      ValueError: an unknown `preprocess`, or one without one array `x` to fit it on.
+      ValueError: an unknown `preprocess`, or one without one array `x` or `y` to fit it on.
 
     >>> data = from_parts({"x": np.array([[1.0], [3.0]])}, preprocess="standardize")
     >>> data.train["x"]
     array([[-1.],
            [ 1.]])
     """
-    if preprocess is None:
-        return Data(train, val, test)
-    fit = fit_method(preprocess)
-    if not isinstance(train, Mapping) or isinstance(train.get("x"), (Mapping, type(None))):
+    parts, states = [train, val, test], {}
+    for argument, entry, method in (
+        ("preprocess", "x", preprocess),
+        ("preprocess_y", "y", preprocess_y),
+    ):
+        if method is not None:
+            parts, states[argument] = _preprocessed(parts, argument, entry, method)
+    return Data(*parts, **states)
+
+
+def _preprocessed(
+    parts: list[Any], argument: str, entry: str, method: Method
+) -> tuple[list[Any], State]:
+    """Fit a method on an entry of the training part, and apply it to that entry of all parts."""
+    fit = fit_method(method, argument)
+    named = zip(("train", "val", "test"), parts, strict=True)
+    parts = [part if part is None else _with_names(name, part) for name, part in named]
+    train = parts[0]
+    if not isinstance(train, Mapping) or isinstance(train.get(entry), (Mapping, type(None))):
         raise ValueError(
-            f"preprocess={preprocess!r} needs a dict in which x is one array; use the fit "
+            f"{argument}={method!r} needs a dict in which {entry} is one array; use the fit "
             "functions and jaxnn.data.apply on the arrays that need it"
         )
-    state = fit(train["x"])
-    transformed = [
-        None if part is None else {**part, "x": apply(state, part["x"])}
-        for part in (train, val, test)
-    ]
-    return Data(*transformed, preprocess=state)
+    state = fit(train[entry])
+    return [
+        {**part, entry: apply(state, part[entry])} if part and part.get(entry) is not None else part
+        for part in parts
+    ], state
+
+
+def _with_names(name: str, part: Any) -> Any:
+    """Make a dict of a pair; other parts stay as they are."""
+    is_pair = isinstance(part, (tuple, list)) and not hasattr(part, "_fields")
+    return as_batch(name, part) if is_pair else part
 
 
 def digits(*, key: Any, preprocess: Method | None = "standardize") -> Data:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from jaxnn.data.datasets import Data, from_arrays
 from jaxnn.data.preprocess.methods import Method
+from jaxnn.data.readers.class_folders import read_class_folders
 from jaxnn.data.readers.npz import read_npz
-from jaxnn.data.readers.tables import read_csv
 
-__all__ = ["from_csv", "from_npz"]
+__all__ = ["from_image_folders", "from_npz"]
 
 
 def from_npz(
@@ -24,6 +24,7 @@ def from_npz(
     fractions: Sequence[float] = (0.6, 0.2, 0.2),
     stratify: bool = False,
     preprocess: Method | None = None,
+    preprocess_y: Method | None = None,
 ) -> Data:
     """Read arrays from an `.npz` file, and split them at random into train, val and test.
 
@@ -38,6 +39,7 @@ def from_npz(
       fractions: as in `from_arrays`.
       stratify: as in `from_arrays`.
       preprocess: as in `from_arrays`.
+      preprocess_y: as in `from_arrays`.
 
     Returns:
       The parts, as `from_arrays` gives them.
@@ -63,59 +65,66 @@ def from_npz(
         fractions=fractions,
         stratify=stratify,
         preprocess=preprocess,
+        preprocess_y=preprocess_y,
     )
 
 
-def from_csv(
+def from_image_folders(
     path: str | os.PathLike[str],
     *,
     key: Any,
-    target: str | int | None = None,
-    delimiter: str = ",",
-    header: bool | None = None,
+    size: tuple[int, int] | None = None,
+    channels: int | None = None,
     fractions: Sequence[float] = (0.6, 0.2, 0.2),
-    stratify: bool = False,
-    preprocess: Method | None = None,
+    stratify: bool = True,
+    preprocess: Method | None = "channel_standardize",
 ) -> Data:
-    """Read the numbers of a CSV file, and split them at random into train, val and test.
+    """Read images that lie in one folder for each class, and split them into parts.
 
-    Every cell but the target's must hold a finite number; an empty cell is an error, not a
-    missing value. Quoted cells, a byte-order mark and either kind of line end are fine, and
-    blank lines are passed over.
+    Reading needs Pillow: `pip install "jaxnn[images]"`.
 
     Args:
-      path: the file, in UTF-8.
+      path: the folder of the folders, whose names, sorted, are the classes. Files and folders
+        that are hidden are passed over, and so are files that are no images by their ending.
       key: typed key, raw key or integer seed of the split.
-      target: the column of targets by its name, or by its index, −1 for the last; None gives
-        batches of `x` alone. Targets are classes where the cells are text, numbered in
-        sorted order and named in `Data.classes`; int32 where all are written as integers;
-        else float64.
-      delimiter: one character between cells.
-      header: whether the first row holds names; None: when it holds no number, or `target`
-        is a name.
+      size: (height, width) to which every image is scaled, bilinearly; None: all must have one
+        size.
+      channels: 1 for grey, 3 for colour, to which every image is converted; None: those of the
+        images, which must be the same for all.
       fractions: as in `from_arrays`.
-      stratify: as in `from_arrays`.
-      preprocess: as in `from_arrays`.
+      stratify: as in `from_arrays`, here by default.
+      preprocess: as in `from_arrays`, by default mean 0 and deviation 1 for each channel. None:
+        `x` stays uint8 from 0 to 255.
 
     Returns:
-      The parts, as `from_arrays` gives them; `x` is (n, columns) float64, in the order of
-      the file.
+      Parts of `x`, (n, height, width, channels) float32 or uint8, and `y`, (n,) int32; the
+      names of the classes are in `Data.classes`.
 
     Raises:
-      FileNotFoundError: no such file.
-      ValueError: a cell that is empty or no finite number, a row of another length, or
-        targets of which some are text and some numbers, each named with its line; no such
-        target; a file that is no CSV in UTF-8; no rows; and as `from_arrays`.
+      FileNotFoundError: no such folder.
+      ImportError: Pillow is not installed.
+      ValueError: no class folders, a class without images, a file that is no readable image, or
+        images of different size or channels, each named; and as `from_arrays`.
 
     >>> import pathlib, tempfile
-    >>> path = pathlib.Path(tempfile.mkdtemp()) / "flowers.csv"
-    >>> _ = path.write_text("width,kind\\n" + "0.5,rose\\n0.25,iris\\n" * 5)
-    >>> data = from_csv(path, target="kind", key=0, stratify=True)
+    >>> import numpy as np
+    >>> from PIL import Image
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> for i in range(10):
+    ...     where = folder / ("cat", "dog")[i % 2]
+    ...     where.mkdir(exist_ok=True)
+    ...     Image.fromarray(np.full((4, 6, 3), 20 * i, np.uint8)).save(where / f"{i}.png")
+    >>> data = from_image_folders(folder, key=0)
     >>> data.train["x"].shape, data.classes
-    ((6, 1), ('iris', 'rose'))
+    ((6, 4, 6, 3), ('cat', 'dog'))
     """
-    table = read_csv(path, target=target, delimiter=delimiter, header=header)
+    images = read_class_folders(path, size=size, channels=channels)
     data = from_arrays(
-        table.x, table.y, key=key, fractions=fractions, stratify=stratify, preprocess=preprocess
+        images.x,
+        images.y,
+        key=key,
+        fractions=fractions,
+        stratify=stratify,
+        preprocess=preprocess,
     )
-    return dataclasses.replace(data, classes=table.classes)
+    return replace(data, classes=images.classes)

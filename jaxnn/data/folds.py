@@ -8,12 +8,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxnn.arguments import check_positive_int
+from jaxnn.arguments import check_flag, check_positive_int
 from jaxnn.data.datasets import Data, from_parts
 from jaxnn.data.host_permutation import random_order
+from jaxnn.data.inputs.batch import as_batch
 from jaxnn.data.preprocess.methods import Method
 from jaxnn.data.split import class_numbers
-from jaxnn.data.validate import as_dense, check_batch
+from jaxnn.data.validate import check_batch
 from jaxnn.keys import as_key
 
 __all__ = ["k_fold_data", "k_fold_indices"]
@@ -67,15 +68,17 @@ def k_fold_data(
     key: Any,
     stratify: bool = False,
     preprocess: Method | None = None,
+    preprocess_y: Method | None = None,
 ) -> list[Data]:
     """Split a batch into k data sets of train and val; see `k_fold_indices` for indices.
 
     Args:
-      batch: pytree of arrays (n, …), by default a dict of `x` and `y`.
+      batch: pytree of arrays (n, …), by default a dict of `x` and `y`, or a pair (x, y).
       k: number of folds, from 2 to n.
       key: typed key, raw key or integer seed of the folds.
       stratify: whether each class of `y` is spread over the folds evenly.
       preprocess: as in `from_arrays`, fitted on each fold's own training part.
+      preprocess_y: as in `from_arrays`, fitted likewise.
 
     Returns:
       k `Data` with `train` and `val`.
@@ -90,15 +93,20 @@ def k_fold_data(
 
     Source: lecture L, cross validation.
     """
+    stratify = check_flag("stratify", stratify)
+    is_pair = isinstance(batch, (tuple, list)) and not hasattr(batch, "_fields")
+    needs_names = stratify or preprocess is not None or preprocess_y is not None
+    batch = as_batch("batch", batch, pairs=is_pair and needs_names)
     n = check_batch("batch", batch)
     if stratify and not (isinstance(batch, Mapping) and batch.get("y") is not None):
         raise ValueError("stratify=True needs a batch with y, the labels to stratify by")
-    arrays = jax.tree.map(lambda leaf: np.asarray(as_dense("batch", leaf)), batch)
+    arrays = jax.tree.map(np.asarray, batch)
     folds = k_fold_indices(n, k, key=key, labels=arrays["y"] if stratify else None)
     return [
         from_parts(
             *(jax.tree.map(lambda leaf, rows=rows: leaf[rows], arrays) for rows in fold),
             preprocess=preprocess,
+            preprocess_y=preprocess_y,
         )
         for fold in folds
     ]

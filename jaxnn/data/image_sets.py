@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxnn.arguments import check_knob
+from jaxnn.arguments import check_flag, check_knob
 from jaxnn.data.datasets import Data, from_parts
 from jaxnn.data.preprocess.methods import Method
 from jaxnn.data.readers.image_folders import Pictures, read_binary, read_idx_files
@@ -64,7 +64,7 @@ def mnist(
 
     Source: Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits", 1998.
     """
-    parts = read_idx_files(MNIST, folder, download, verify)
+    parts = read_idx_files(MNIST, folder, *_flags(download, verify))
     return _as_data(*parts, key, preprocess, val_fraction)
 
 
@@ -106,7 +106,7 @@ def fashion_mnist(
 
     Source: H. Xiao, K. Rasul, R. Vollgraf, "Fashion-MNIST", arXiv 1708.07747, 2017.
     """
-    parts = read_idx_files(FASHION_MNIST, folder, download, verify)
+    parts = read_idx_files(FASHION_MNIST, folder, *_flags(download, verify))
     return _as_data(*parts, key, preprocess, val_fraction)
 
 
@@ -154,8 +154,12 @@ def cifar10(
 
     Source: A. Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009.
     """
-    parts = read_binary(CIFAR10, folder, download, verify)
+    parts = read_binary(CIFAR10, folder, *_flags(download, verify))
     return _as_data(*parts, key, preprocess, val_fraction)
+
+
+def _flags(download: Any, verify: Any) -> tuple[bool, bool]:
+    return check_flag("download", download), check_flag("verify", verify)
 
 
 def _as_data(

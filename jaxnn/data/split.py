@@ -26,8 +26,8 @@ def split_indices(
     """Split the indices 0 … n − 1 into disjoint random parts, one for each fraction.
 
     Sizes follow the largest-remainder method: every part has its exact share of `n`, rounded down
-    or up. With `labels` that holds within every class, and a part that one class rounds down has
-    priority in the next, so that the totals stay close too.
+    or up. With `labels` that holds within every class, the first part has an example of each, and
+    a part that one class rounds down has priority in the next, so that the totals stay close too.
 
     Args:
       n: number of examples.
@@ -39,7 +39,8 @@ def split_indices(
       One array of indices for each fraction, in shuffled order.
 
     Raises:
-      ValueError: fractions out of range, labels of another shape, or a part left empty.
+      ValueError: fractions out of range, labels of another shape, a part left empty, or a class
+        of a single example.
 
     >>> [part.tolist() for part in split_indices(5, key=0)]
     [[3, 0, 2], [1], [4]]
@@ -53,6 +54,8 @@ def split_indices(
     n = check_positive_int("n", n)
     shares = _shares(fractions)
     class_of = np.zeros(n, int) if labels is None else class_numbers(labels, n)
+    if labels is not None:
+        _check_class_sizes(labels, class_of, min(2, len(fractions)))
     order = random_order(as_key(key), "split", n)
 
     by_class = np.argsort(class_of[order], kind="stable")
@@ -92,6 +95,17 @@ def class_numbers(labels: Any, n: int) -> np.ndarray:
     return np.unique(labels, return_inverse=True)[1]
 
 
+def _check_class_sizes(labels: Any, class_of: np.ndarray, least: int) -> None:
+    counts = np.bincount(class_of)
+    if counts.min() < least:
+        name = np.asarray(labels)[class_of == counts.argmin()][0].item()
+        raise ValueError(
+            f"labels must have at least {least} examples of each class, one in the first part and "
+            f"one in another, got {counts.min()} of class {name!r}; join rare classes, or do not "
+            "stratify"
+        )
+
+
 def _sizes(count: int, shares: np.ndarray, owed: np.ndarray) -> np.ndarray:
     """Round each share of `count` down or up, up first where most is owed so far."""
     # 0.29 * 100 is a little less than 29, and such noise must not count as a remainder.
@@ -100,6 +114,8 @@ def _sizes(count: int, shares: np.ndarray, owed: np.ndarray) -> np.ndarray:
     remainders = quotas - sizes
     # A share without a remainder is never rounded up, however much it is owed.
     claims = np.where(remainders > 0, np.round(owed + remainders, 9), -np.inf)
+    if not sizes[0] and remainders[0] > 0:
+        claims[0] = np.inf  # a class that is not trained on is never predicted
     winners = np.argsort(-claims, kind="stable")[: count - sizes.sum()]
     sizes[winners] += 1
     return sizes

@@ -14,6 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxnn.arguments import check_positive_int
+from jaxnn.data.inputs.dense import as_dense
+from jaxnn.data.inputs.narrowing import position
 from jaxnn.tree import path_name
 
 __all__ = ["as_dense", "check_batch", "check_batch_size", "check_layout", "check_same_layout"]
@@ -24,21 +26,6 @@ _KINDS = {
     "floating": jnp.floating,
     "complex": jnp.complexfloating,
 }
-
-
-def as_dense(name: str, values: Any) -> Any:
-    """Return a JAX array as it is, anything else as a NumPy array; refuse sparse matrices.
-
-    >>> as_dense("x", [[1, 2], [3, 4]])
-    array([[1, 2],
-           [3, 4]])
-    """
-    if hasattr(values, "todense"):  # SciPy's sparse classes and JAX's, without importing either
-        raise TypeError(
-            f"{name} must be a dense array, got a {type(values).__name__}; convert it to a "
-            "dense one first, as with toarray(), if that fits into memory"
-        )
-    return values if isinstance(values, jax.Array) else np.asarray(values)
 
 
 def check_batch(name: str, batch: Any) -> int:
@@ -158,6 +145,8 @@ def _place(name: str, path: str) -> str:
 
 
 def _kind(leaf: np.ndarray) -> str | None:
+    if leaf.dtype.kind in "mM":  # a duration is an integer to NumPy
+        return None
     # NumPy's own kinds do not know bfloat16.
     return next((kind for kind, dtype in _KINDS.items() if jnp.issubdtype(leaf.dtype, dtype)), None)
 
@@ -193,7 +182,7 @@ def _check_finite(place: str, leaf: np.ndarray) -> None:
     index, count = _first(~finite)
     what = "NaN" if np.isnan(leaf[index]) else "Inf"
     raise ValueError(
-        f"{place} holds {what} at {_position(index)} ({count} "
+        f"{place} holds {what} at {position(index)} ({count} "
         f"{'value is' if count == 1 else 'values are'} not finite); "
         "clean or drop these rows before training"
     )
@@ -205,7 +194,7 @@ def _check_weight(name: str, leaves: dict[str, np.ndarray]) -> None:
     if negative.any():
         index, _ = _first(negative)
         raise ValueError(
-            f"{name}: weight must be at least 0, got {weight[index]} at {_position(index)}"
+            f"{name}: weight must be at least 0, got {weight[index]} at {position(index)}"
         )
     others = {path: leaf.shape for path, leaf in leaves.items() if path != "weight"}
     # A weight multiplies a loss, which has an entry for each target where there are targets.
@@ -223,9 +212,3 @@ def _check_weight(name: str, leaves: dict[str, np.ndarray]) -> None:
 def _first(bad: np.ndarray) -> tuple[tuple[int, ...], int]:
     index = np.unravel_index(np.argmax(bad), bad.shape)
     return tuple(int(i) for i in index), int(np.count_nonzero(bad))
-
-
-def _position(index: tuple[int, ...]) -> str:
-    if len(index) > 2:
-        return f"index {index}"
-    return ", ".join(f"{axis} {i}" for axis, i in zip(("row", "column"), index, strict=False))

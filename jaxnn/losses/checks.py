@@ -1,4 +1,4 @@
-"""Checks of targets and settings, which run on concrete values before anything is compiled."""
+"""The check that a loss carries, and what a loss leaves out by its settings."""
 
 from __future__ import annotations
 
@@ -7,22 +7,12 @@ from functools import partial
 from typing import Any, TypeVar
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from jaxnn.arguments import check_knob
+from jaxnn.losses.inputs import as_real, kept
 
-__all__ = [
-    "Check",
-    "Loss",
-    "check_class_weights",
-    "check_labels",
-    "check_pos_weight",
-    "check_probabilities",
-    "check_smoothing",
-    "check_targets",
-    "checked_by",
-    "unwrap",
-]
+__all__ = ["Check", "Loss", "check_targets", "checked_by", "counted", "unwrap"]
 
 Loss = Callable[[Any, Any], jax.Array]
 """The type of a loss: `(outputs, targets) -> losses`, one for each example."""
@@ -34,10 +24,11 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 def checked_by(check: Check) -> Callable[[_F], _F]:
-    """Decorate a loss with the check of its targets and settings."""
+    """Decorate a loss of this package with the check of its targets and settings."""
 
     def attach(loss: _F) -> _F:
         loss.check = check  # type: ignore[attr-defined]
+        loss.direction = "min"  # type: ignore[attr-defined]
         return loss
 
     return attach
@@ -52,7 +43,8 @@ def check_targets(
       loss: one of this package, any function, or a `functools.partial` of one, whose settings
         are checked too.
       name: what the error calls the data, such as "train: y".
-      outputs: shape and dtype of the model's outputs for these targets.
+      outputs: shape and dtype of the model's outputs for these targets; the number of examples
+        may be another.
       targets: the concrete targets.
       weight: (n,) or (n, tokens); targets of weight 0 are not checked. None: all are.
 
@@ -64,9 +56,40 @@ def check_targets(
         return
     targets = np.asarray(targets)
     counts = np.ones(targets.shape[:1], bool) if weight is None else np.asarray(weight) > 0
-    # A partial of a partial is one partial, with the settings of both.
-    settings = loss.keywords if isinstance(loss, partial) else {}
-    check(name, outputs, targets, counts, **settings)
+    check(name, outputs, targets, counts, **_settings(loss))
+
+
+def counted(loss: Loss, targets: Any, losses: jax.Array, weight: Any = None) -> Any:
+    """Return the weight with 0 for what the loss leaves out by its `ignore_index`.
+
+    So the mean is over the examples or tokens that count, as in PyTorch.
+
+    Args:
+      loss: one of this package, any function, or a `functools.partial` of one.
+      targets: (n, …), those that the losses were computed from.
+      losses: (n, …), what the loss has returned.
+      weight: (n,) or (n, tokens). None: all 1.
+
+    Returns:
+      The weight itself if the loss leaves out nothing; else weights of the losses' shape.
+
+    >>> from jaxnn.losses import softmax_cross_entropy
+    >>> loss = partial(softmax_cross_entropy, ignore_index=-100)
+    >>> labels = jnp.array([1, -100, 0])
+    >>> counted(loss, labels, loss(jnp.zeros((3, 2)), labels))
+    Array([1., 0., 1.], dtype=float32)
+    """
+    ignore_index = _settings(loss).get("ignore_index")
+    if ignore_index is None or not hasattr(unwrap(loss), "check"):
+        return weight
+    # Of an example with several outputs the loss is the mean of those that count.
+    counts = kept(as_real("targets", targets), jnp.shape(targets), None, ignore_index)
+    assert counts is not None  # since something is left out
+    counts = counts.reshape(*losses.shape, -1).any(-1).astype(losses.dtype)
+    if weight is None:
+        return counts
+    weight = jnp.asarray(weight)
+    return counts * weight.reshape(weight.shape + (1,) * (counts.ndim - weight.ndim))
 
 
 def unwrap(loss: Loss) -> Loss:
@@ -76,92 +99,6 @@ def unwrap(loss: Loss) -> Loss:
     return loss
 
 
-def check_labels(
-    name: str,
-    outputs: jax.ShapeDtypeStruct,
-    labels: np.ndarray,
-    counts: np.ndarray,
-    *,
-    label_smoothing: Any = None,
-    class_weights: Any = None,
-) -> None:
-    """Refuse integer labels outside the classes, and rows that are not distributions."""
-    classes = outputs.shape[-1]
-    check_smoothing(label_smoothing)
-    check_class_weights(class_weights, classes)
-    if not counts.any():
-        return
-    if labels.ndim == len(outputs.shape):
-        _check_distribution(name, labels, counts)
-        return
-    labels = labels[counts]  # a padded token may hold anything, often -1
-    lowest, highest = labels.min(), labels.max()
-    if lowest < 0:
-        raise ValueError(f"{name} must hold classes from 0 to {classes - 1}, got {lowest}")
-    if highest >= classes:
-        raise ValueError(
-            f"{name} must hold classes from 0 to {classes - 1}, since the model has "
-            f"{classes} outputs, got {highest}"
-        )
-
-
-def check_smoothing(label_smoothing: Any) -> None:
-    """Refuse a concrete label smoothing outside [0, 1]."""
-    if label_smoothing is not None:
-        check_knob("label_smoothing", label_smoothing, 0, 1)
-
-
-def check_class_weights(class_weights: Any, classes: int) -> None:
-    """Refuse class weights of another shape than (classes,), or concrete ones below 0."""
-    if class_weights is None:
-        return
-    check_knob("class_weights", class_weights, 0)
-    if np.shape(class_weights) != (classes,):
-        raise ValueError(
-            f"class_weights must have one weight for each class, shape ({classes},), got shape "
-            f"{np.shape(class_weights)}"
-        )
-
-
-def check_probabilities(
-    name: str,
-    outputs: jax.ShapeDtypeStruct,
-    targets: np.ndarray,
-    counts: np.ndarray,
-    *,
-    label_smoothing: Any = None,
-    pos_weight: Any = None,
-) -> None:
-    """Refuse targets outside [0, 1], such as labels −1 and 1."""
-    check_smoothing(label_smoothing)
-    check_pos_weight(pos_weight, outputs.shape)
-    targets = targets[counts]
-    # NaN compares false, so this form refuses it too.
-    bad = ~((targets >= 0) & (targets <= 1))
-    if bad.any():
-        raise ValueError(f"{name} must be between 0 (no) and 1 (yes), got {targets[bad][0]}")
-
-
-def check_pos_weight(pos_weight: Any, shape: tuple[int, ...]) -> None:
-    """Refuse a weight that is neither a scalar nor one for each output, or is below 0."""
-    if pos_weight is None:
-        return
-    check_knob("pos_weight", pos_weight, 0)
-    if np.shape(pos_weight) not in ((), shape[1:][-1:]):
-        raise ValueError(
-            f"pos_weight must be a scalar or have one weight for each output, for logits of "
-            f"shape {shape}, got shape {np.shape(pos_weight)}"
-        )
-
-
-def _check_distribution(name: str, labels: np.ndarray, counts: np.ndarray) -> None:
-    sums = labels.sum(-1, dtype=np.float64)
-    # NaN compares false, so this form refuses it too.
-    good = (labels >= 0).all(-1) & (np.abs(sums - 1) <= 1e-3)
-    bad = ~good & counts.reshape(counts.shape + (1,) * (good.ndim - counts.ndim))
-    if bad.any():
-        index = tuple(int(i) for i in np.unravel_index(np.argmax(bad), bad.shape))
-        raise ValueError(
-            f"{name} must hold a probability for each class, at least 0 and with sum 1, "
-            f"got {labels[index]} (row {', '.join(map(str, index))})"
-        )
+def _settings(loss: Loss) -> dict[str, Any]:
+    # A partial of a partial is one partial, with the settings of both.
+    return loss.keywords if isinstance(loss, partial) else {}

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
-from jaxnn.losses.checks import (
+from jaxnn.losses.checks import checked_by
+from jaxnn.losses.inputs import (
+    Classes,
+    as_real,
+    check_same_shape,
+    classes_last,
+    kept,
+    refuse_empty,
+)
+from jaxnn.losses.parts import mean_of_outputs, times, wide
+from jaxnn.losses.targets import (
     check_class_weights,
     check_labels,
     check_pos_weight,
     check_probabilities,
     check_smoothing,
-    checked_by,
 )
 
-__all__ = ["negative_log_likelihood", "sigmoid_cross_entropy", "softmax_cross_entropy"]
+__all__ = [
+    "cross_entropy",
+    "negative_log_likelihood",
+    "sigmoid_cross_entropy",
+    "softmax_cross_entropy",
+]
 
 Number = float | jax.Array
 
@@ -26,6 +42,9 @@ def softmax_cross_entropy(
     *,
     label_smoothing: Number | None = None,
     class_weights: jax.Array | None = None,
+    axis: int = -1,
+    where: jax.Array | None = None,
+    ignore_index: int | None = None,
 ) -> jax.Array:
     r"""Compute the cross-entropy of softmax probabilities with integer, one-hot or soft labels.
 
@@ -50,36 +69,44 @@ def softmax_cross_entropy(
       class_weights: (classes,), each at least 0; may be traced. As in Keras, the mean is
         still over examples: $\sum_i w_{y_i} \ell_i / n$. For PyTorch's mean, which divides by
         $\sum_i w_{y_i}$, leave this out and put `w[y]` into the batch's "weight".
+      axis: of the classes in logits and probabilities, such as 1 for images of classes
+        (n, classes, height, width); static.
+      where: bool, (…), or of its leading axes: which losses count. The others are 0, with a
+        gradient of 0, and their logits and labels may hold anything. None: all count.
+      ignore_index: an integer label whose losses are 0 as well; static. In `fit` what has this
+        label counts in no mean, as in PyTorch. None: every label is a class.
 
     Returns:
       Losses of shape (…), in nats, at least 0; in float32 if the logits are narrower.
 
     Raises:
       TypeError: labels of shape (…) are not integers.
-      ValueError: the labels have any other shape, or a concrete setting is outside its range.
-        `check_targets` also refuses integers outside [0, classes) and rows that are not
-        distributions.
+      ValueError: the labels have any other shape, there are no examples, integers are wider
+        than JAX keeps, or a concrete setting is outside its range. `check_targets` also refuses
+        integers outside [0, classes) and rows that are not distributions.
 
     >>> softmax_cross_entropy(jnp.array([[0.0, 0.0], [9.0, 0.0]]), jnp.array([0, 0]))
     Array([6.931472e-01, 1.2337e-04], dtype=float32)
+    >>> softmax_cross_entropy(jnp.zeros((2, 3, 4)), jnp.zeros((2, 4), int), axis=1).shape
+    (2, 4)
 
-    Source: lectures C and L; smoothing: Szegedy et al. 2016.
+    Source: lectures C and L; smoothing: Szegedy et al. 2016. (Optax's `where` masks classes; for
+    that set their logits to −∞.)
     """
-    check_smoothing(label_smoothing)
-    log_p = jax.nn.log_softmax(_wide(logits))
-    losses = negative_log_likelihood(log_p, labels, class_weights=class_weights)
-    if label_smoothing is None:
-        return losses
-    a = jnp.asarray(label_smoothing, log_p.dtype)
-    uniform = -log_p.mean(-1)
-    if class_weights is not None:
-        uniform = uniform * _label_weights(labels, log_p, class_weights)
-    return (1 - a) * losses + _times(a, uniform)
+    data = classes_last("logits", logits, labels, axis)
+    refuse_empty("logits", data.outputs)
+    return cross_entropy(data, label_smoothing, class_weights, where, ignore_index, logits=True)
 
 
 @checked_by(check_labels)
 def negative_log_likelihood(
-    log_probabilities: jax.Array, labels: jax.Array, *, class_weights: jax.Array | None = None
+    log_probabilities: jax.Array,
+    labels: jax.Array,
+    *,
+    class_weights: jax.Array | None = None,
+    axis: int = -1,
+    where: jax.Array | None = None,
+    ignore_index: int | None = None,
 ) -> jax.Array:
     r"""Compute the cross-entropy of log-probabilities, $-\sum_c p_c \log q_c$.
 
@@ -91,6 +118,9 @@ def negative_log_likelihood(
       log_probabilities: (…, classes), log q.
       labels: integer classes of shape (…), or probabilities p of shape (…, classes).
       class_weights: as in `softmax_cross_entropy`.
+      axis: as in `softmax_cross_entropy`.
+      where: as in `softmax_cross_entropy`.
+      ignore_index: as in `softmax_cross_entropy`.
 
     Returns:
       Losses of shape (…), in nats; in float32 if the input is narrower. NaN for an integer label
@@ -104,32 +134,9 @@ def negative_log_likelihood(
 
     Source: lecture C.
     """
-    log_p = _wide(log_probabilities)
-    check_class_weights(class_weights, log_p.shape[-1])
-    if labels.shape == log_p.shape:
-        labels = labels.astype(log_p.dtype)
-        if class_weights is not None:
-            labels = labels * jnp.broadcast_to(jnp.asarray(class_weights, log_p.dtype), log_p.shape)
-        return -jnp.sum(_times(labels, log_p), axis=-1)
-    if labels.shape != log_p.shape[:-1]:
-        raise ValueError(
-            f"labels must have shape {log_p.shape[:-1]} (integer classes) or {log_p.shape} "
-            f"(probabilities) for outputs of shape {log_p.shape}, whose last axis must have one "
-            f"entry per class, got labels of shape {labels.shape}"
-        )
-    if not jnp.issubdtype(labels.dtype, jnp.integer):
-        raise TypeError(
-            f"labels of shape {labels.shape} must be integer classes, got {labels.dtype}"
-        )
-    # Not a gather: its gradient is a scatter, for which devices that hold unequal shares of a
-    # batch must exchange the labels, and which makes XLA of jax 0.7 abort in 64 bits.
-    classes = jax.lax.broadcasted_iota(jnp.int32, log_p.shape, log_p.ndim - 1)
-    is_label = classes == _index(labels, log_p)[..., None]
-    losses = -jnp.sum(jnp.where(is_label, log_p, 0), axis=-1)
-    if class_weights is not None:
-        losses = _times(_label_weights(labels, log_p, class_weights), losses)
-    # `_index` clips labels to the classes, so a label that is none has to be marked here.
-    return jnp.where((labels >= 0) & (labels < log_p.shape[-1]), losses, jnp.nan)
+    data = classes_last("log_probabilities", log_probabilities, labels, axis)
+    refuse_empty("log_probabilities", data.outputs)
+    return cross_entropy(data, None, class_weights, where, ignore_index, logits=False)
 
 
 @checked_by(check_probabilities)
@@ -139,6 +146,8 @@ def sigmoid_cross_entropy(
     *,
     label_smoothing: Number | None = None,
     pos_weight: Number | None = None,
+    where: jax.Array | None = None,
+    ignore_index: int | None = None,
 ) -> jax.Array:
     r"""Compute the binary cross-entropy of each example, the mean over its outputs.
 
@@ -154,55 +163,104 @@ def sigmoid_cross_entropy(
       label_smoothing: a, in [0, 1]; a float or a traced scalar. None: no smoothing.
       pos_weight: q, at least 0, the weight of a 1 relative to a 0: a float, a traced scalar, or
         one for each output, (outputs,). None: 1.
+      where: bool, (n, …), or of its leading axes: which outputs count. The mean is over those,
+        and 0 if there are none; the others may hold anything. None: all count.
+      ignore_index: an integer target, such as −1 for a label that is missing, whose output does
+        not count; static. In `fit` an example without any that counts is in no mean. None:
+        every target is a probability.
 
     Returns:
       Losses of shape (n,), in nats; in float32 if the logits are narrower. For a loss per
       token, `jax.vmap` this function.
 
     Raises:
-      ValueError: the shapes differ, or a concrete setting is outside its range. `check_targets`
-        also refuses targets outside [0, 1].
+      TypeError: what is no real number.
+      ValueError: the shapes differ, there are no examples, or a concrete setting is outside its
+        range. `check_targets` also refuses targets outside [0, 1].
 
     >>> sigmoid_cross_entropy(jnp.array([0.0, 1e4, 1e4]), jnp.array([1, 1, 0]))
     Array([6.931472e-01, 0.000000e+00, 1.000000e+04], dtype=float32)
+    >>> sigmoid_cross_entropy(jnp.zeros((1, 2)), jnp.array([[1, -1]]), ignore_index=-1)
+    Array([0.6931472], dtype=float32)
 
     Source: lecture L. (The mean over outputs is Keras' convention.)
     """
     check_smoothing(label_smoothing)
+    logits, targets = as_real("logits", logits), as_real("targets", targets)
     check_pos_weight(pos_weight, logits.shape)
-    if logits.shape != targets.shape:
-        raise ValueError(
-            f"targets must have the shape of the logits, {logits.shape}, got {targets.shape}"
-        )
-    z, t = _wide(logits), targets.astype(_wide(logits).dtype)
+    check_same_shape("logits", logits.shape, targets.shape)
+    refuse_empty("logits", logits)
+    mask = kept(targets, targets.shape, where, ignore_index)
+    z, t = wide(logits), targets.astype(wide(logits).dtype)
+    if mask is not None:
+        z, t = jnp.where(mask, z, 0), jnp.where(mask, t, 0)
     if label_smoothing is not None:
         a = jnp.asarray(label_smoothing, t.dtype)
         t = (1 - a) * t + a / 2
-    yes, no = _times(t, jax.nn.softplus(-z)), _times(1 - t, jax.nn.softplus(z))
+    yes, no = times(t, jax.nn.softplus(-z)), times(1 - t, jax.nn.softplus(z))
     if pos_weight is not None:
         yes = yes * jnp.broadcast_to(jnp.asarray(pos_weight, t.dtype), t.shape)
-    losses = yes + no
-    return losses.reshape(losses.shape[0], -1).mean(axis=1)
+    return mean_of_outputs(yes + no, mask)
 
 
-def _wide(x: jax.Array) -> jax.Array:
-    """Cast to float32 or wider."""
-    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+def cross_entropy(
+    data: Classes,
+    label_smoothing: Any,
+    class_weights: Any,
+    where: Any,
+    ignore_index: Any,
+    *,
+    logits: bool,
+) -> jax.Array:
+    """Compute the cross-entropy of logits or log-probabilities, of none if there are none."""
+    check_smoothing(label_smoothing)
+    outputs, labels, soft = data
+    check_class_weights(class_weights, outputs.shape[-1])
+    mask = kept(labels, outputs.shape[:-1], where, ignore_index, soft=soft)
+    if mask is not None:
+        # What is left out may hold NaN, and no class.
+        outputs = jnp.where(mask[..., None], outputs, 0)
+        labels = jnp.where(mask[..., None] if soft else mask, labels, 0)
+    outputs = wide(outputs)
+    log_p = jax.nn.log_softmax(outputs) if logits else outputs
+    losses = _of_labels(log_p, labels, soft, class_weights)
+    if label_smoothing is not None:
+        a = jnp.asarray(label_smoothing, log_p.dtype)
+        uniform = -log_p.mean(-1)
+        if class_weights is not None:
+            uniform = uniform * _label_weights(labels, log_p, soft, class_weights)
+        losses = (1 - a) * losses + times(a, uniform)
+    return losses if mask is None else jnp.where(mask, losses, 0)
 
 
-def _times(probability: jax.Array, loss: jax.Array) -> jax.Array:
-    """Multiply so that 0 · ∞ is 0; the derivative by a probability of 0 stays right."""
-    return probability * jnp.where((probability == 0) & jnp.isinf(loss), 0, loss)
+def _of_labels(log_p: jax.Array, labels: jax.Array, soft: bool, class_weights: Any) -> jax.Array:
+    """The cross-entropy of log-probabilities, unsmoothed."""
+    if soft:
+        labels = labels.astype(log_p.dtype)
+        if class_weights is not None:
+            labels = labels * jnp.broadcast_to(jnp.asarray(class_weights, log_p.dtype), log_p.shape)
+        return -jnp.sum(times(labels, log_p), axis=-1)
+    # Not a gather: its gradient is a scatter, for which devices that hold unequal shares of a
+    # batch must exchange the labels, and which makes XLA of jax 0.7 abort in 64 bits.
+    classes = jax.lax.broadcasted_iota(jnp.int32, log_p.shape, log_p.ndim - 1)
+    is_label = classes == _index(labels, log_p)[..., None]
+    losses = -jnp.sum(jnp.where(is_label, log_p, 0), axis=-1)
+    if class_weights is not None:
+        losses = times(_label_weights(labels, log_p, soft, class_weights), losses)
+    # `_index` clips labels to the classes, so a label that is none has to be marked here.
+    return jnp.where((labels >= 0) & (labels < log_p.shape[-1]), losses, jnp.nan)
 
 
 def _index(labels: jax.Array, log_p: jax.Array) -> jax.Array:
     """Clip labels to the classes."""
-    return jnp.clip(labels, 0, log_p.shape[-1] - 1).astype(jnp.int32)
+    return jnp.clip(labels, 0, log_p.shape[-1] - 1)
 
 
-def _label_weights(labels: jax.Array, log_p: jax.Array, class_weights: jax.Array) -> jax.Array:
+def _label_weights(
+    labels: jax.Array, log_p: jax.Array, soft: bool, class_weights: Any
+) -> jax.Array:
     """Return the weight of each example's class, or its mean over soft labels."""
     weights = jnp.asarray(class_weights, log_p.dtype)
-    if labels.shape != log_p.shape:
+    if not soft:
         return weights[_index(labels, log_p)]
     return jnp.sum(labels.astype(log_p.dtype) * jnp.broadcast_to(weights, log_p.shape), axis=-1)

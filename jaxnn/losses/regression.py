@@ -10,10 +10,14 @@ import numpy as np
 
 from jaxnn.arguments import check_knob
 from jaxnn.losses.checks import checked_by
+from jaxnn.losses.inputs import as_real, check_same_shape, refuse_empty
+from jaxnn.losses.parts import mean_of_outputs
+from jaxnn.losses.targets import check_numbers
 
-__all__ = ["absolute_error", "huber", "squared_error"]
+__all__ = ["absolute_error", "difference", "huber", "squared_error"]
 
 
+@checked_by(check_numbers)
 def squared_error(predictions: jax.Array, targets: jax.Array) -> jax.Array:
     r"""Compute the squared error of each example, the mean of $(\hat y - y)^2$ over its outputs.
 
@@ -29,16 +33,18 @@ def squared_error(predictions: jax.Array, targets: jax.Array) -> jax.Array:
       `jax.vmap` this function.
 
     Raises:
-      ValueError: the shapes differ.
+      TypeError: what is no real number, complex ones too.
+      ValueError: the shapes differ, or there are no examples.
 
     >>> squared_error(jnp.array([[1.0, 2.0], [0.0, 0.0]]), jnp.array([[1.0, 4.0], [0.0, 0.0]]))
     Array([2., 0.], dtype=float32)
 
     Source: lectures L and M. (Lecture M's worked example has one output, so there is no mean.)
     """
-    return _mean_over_outputs(jnp.square(_residuals(predictions, targets)))
+    return mean_of_outputs(jnp.square(residuals_of(predictions, targets)))
 
 
+@checked_by(check_numbers)
 def absolute_error(predictions: jax.Array, targets: jax.Array) -> jax.Array:
     r"""Compute the absolute error of each example, the mean of $|\hat y - y|$ over its outputs.
 
@@ -53,22 +59,23 @@ def absolute_error(predictions: jax.Array, targets: jax.Array) -> jax.Array:
       Losses of shape (n,); in float32 if the input is narrower.
 
     Raises:
-      ValueError: the shapes differ.
+      TypeError: what is no real number, complex ones too.
+      ValueError: the shapes differ, or there are no examples.
 
     >>> absolute_error(jnp.array([[1.0, 2.0], [0.0, 0.0]]), jnp.array([[1.0, 4.0], [0.0, 0.0]]))
     Array([1., 0.], dtype=float32)
 
-    Source: common practice; none of the lectures teaches it.
+    Source: common practice; no lecture teaches it.
     """
-    residuals = _residuals(predictions, targets)
-    return _mean_over_outputs(residuals * jnp.sign(residuals))  # the slope of jnp.abs at 0 is 1
+    residuals = residuals_of(predictions, targets)
+    return mean_of_outputs(residuals * jnp.sign(residuals))  # the slope of jnp.abs at 0 is 1
 
 
 def _check_delta(
     name: str, outputs: Any, targets: np.ndarray, counts: np.ndarray, *, delta: Any = 1.0
 ) -> None:
-    del name, outputs, targets, counts  # any targets are fine
     check_knob("delta", delta, 0, low_open=True)
+    check_numbers(name, outputs, targets, counts)
 
 
 @checked_by(_check_delta)
@@ -93,32 +100,32 @@ def huber(
       Losses of shape (n,); in float32 if the input is narrower.
 
     Raises:
-      ValueError: the shapes differ, or a concrete `delta` is not above 0.
+      TypeError: what is no real number, complex ones too.
+      ValueError: the shapes differ, there are no examples, or a concrete `delta` is not above 0.
 
     >>> huber(jnp.array([0.5, 3.0]), jnp.array([0.0, 0.0]))
     Array([0.125, 2.5  ], dtype=float32)
 
-    Source: Huber 1964; common practice, none of the lectures teaches it. (As in Optax and Keras.
+    Source: Huber 1964; common practice, no lecture teaches it. (As in Optax and Keras.
     PyTorch's `smooth_l1_loss(beta)` is `huber(delta=beta) / beta`.)
     """
     check_knob("delta", delta, 0, low_open=True)
-    sizes = jnp.abs(_residuals(predictions, targets))
+    sizes = jnp.abs(residuals_of(predictions, targets))
     d = jnp.asarray(delta, sizes.dtype)
     # The square of a large residual would overflow, and its gradient with it.
     small = jnp.minimum(sizes, d)
-    return _mean_over_outputs(0.5 * jnp.square(small) + d * (sizes - small))
+    return mean_of_outputs(0.5 * jnp.square(small) + d * (sizes - small))
 
 
-def _residuals(predictions: jax.Array, targets: jax.Array) -> jax.Array:
-    """Subtract in float32 or wider; refuse shapes that differ."""
-    if predictions.shape != targets.shape:
-        raise ValueError(
-            f"targets must have the shape of the predictions, {predictions.shape}, "
-            f"got {targets.shape}"
-        )
-    wide = jnp.promote_types(jnp.result_type(predictions, targets), jnp.float32)
-    return predictions.astype(wide) - targets.astype(wide)
+def residuals_of(predictions: Any, targets: Any) -> jax.Array:
+    """Subtract in float32 or wider; refuse other shapes and no examples."""
+    predictions, targets = as_real("predictions", predictions), as_real("targets", targets)
+    check_same_shape("predictions", predictions.shape, targets.shape)
+    refuse_empty("predictions", predictions)
+    return difference(predictions, targets)
 
 
-def _mean_over_outputs(losses: jax.Array) -> jax.Array:
-    return losses.reshape(losses.shape[0], -1).mean(axis=1)
+def difference(predictions: jax.Array, targets: jax.Array) -> jax.Array:
+    """Subtract in float32 or wider."""
+    dtype = jnp.promote_types(jnp.result_type(predictions, targets), jnp.float32)
+    return predictions.astype(dtype) - targets.astype(dtype)

@@ -17,18 +17,32 @@ of two sums returns an accumulator instead. The settings of a metric are keyword
 ...     },
 ... )
 
-Examples of weight 0 are ignored, and may hold anything, NaN included.
+Examples of weight 0 are ignored, and may hold anything, NaN included. Outputs that are not finite
+are counted wrong, or make the result NaN; what was not measured is NaN, and not 0.
+
+A metric says whether its highest or its lowest value is the best, which `direction` tells. Of a
+metric of your own, `higher_is_better` and `lower_is_better` say it.
 """
 
+from jaxnn.metrics.binary import binary_accuracy, binary_f1, binary_precision, binary_recall
 from jaxnn.metrics.classification import (
     ConfusionMatrix,
     accuracy,
-    binary_accuracy,
     confusion_matrix,
     top_k_accuracy,
 )
-from jaxnn.metrics.probability import Calibration, calibration_error, negative_log_likelihood
+from jaxnn.metrics.direction import Direction, direction, higher_is_better, lower_is_better
+from jaxnn.metrics.names import by_class
+from jaxnn.metrics.probability import (
+    Calibration,
+    Perplexity,
+    calibration_error,
+    negative_log_likelihood,
+    perplexity,
+)
+from jaxnn.metrics.ranking import Ranking, average_precision, roc_auc
 from jaxnn.metrics.regression import R2, mean_absolute_error, mean_squared_error, r2
+from jaxnn.metrics.retrieval import Retrieval, f1, precision, recall
 from jaxnn.metrics.sums import (
     Accumulator,
     Metric,
@@ -46,20 +60,37 @@ __all__ = [
     "Accumulator",
     "Calibration",
     "ConfusionMatrix",
+    "Direction",
     "Metric",
     "Pair",
+    "Perplexity",
+    "Ranking",
+    "Retrieval",
     "Sums",
     "accuracy",
     "add",
+    "average_precision",
     "binary_accuracy",
+    "binary_f1",
+    "binary_precision",
+    "binary_recall",
+    "by_class",
     "calibration_error",
     "confusion_matrix",
+    "direction",
+    "f1",
+    "higher_is_better",
+    "lower_is_better",
     "mean_absolute_error",
     "mean_squared_error",
     "negative_log_likelihood",
+    "perplexity",
+    "precision",
     "r2",
     "ratio",
+    "recall",
     "result",
+    "roc_auc",
     "top_k_accuracy",
     "total",
     "weighted",

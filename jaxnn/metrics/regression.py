@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from flax import struct
 
+from jaxnn.losses.inputs import as_real, check_same_shape
+from jaxnn.losses.regression import difference
+from jaxnn.metrics.direction import best_is
 from jaxnn.metrics.sums import Pair, weight_of, weighted
 
 __all__ = ["R2", "mean_absolute_error", "mean_squared_error", "r2"]
 
 
+@best_is("min")
 def mean_squared_error(
     predictions: jax.Array, targets: jax.Array, weight: jax.Array | None = None
 ) -> Pair:
@@ -25,7 +31,8 @@ def mean_squared_error(
       The pair (sum of squares, weight of the entries).
 
     Raises:
-      ValueError: the shapes differ.
+      TypeError: what is no real number, complex ones too.
+      ValueError: the shapes differ, or a concrete weight is negative or not finite.
 
     >>> mean_squared_error(jnp.array([1.0, 2.0]), jnp.array([1.0, 5.0]))
     (Array(9., dtype=float32), Array(2., dtype=float32))
@@ -33,6 +40,7 @@ def mean_squared_error(
     return weighted(jnp.square(_residuals(predictions, targets)), weight)
 
 
+@best_is("min")
 def mean_absolute_error(
     predictions: jax.Array, targets: jax.Array, weight: jax.Array | None = None
 ) -> Pair:
@@ -47,7 +55,8 @@ def mean_absolute_error(
       The pair (sum of absolute values, weight of the entries).
 
     Raises:
-      ValueError: the shapes differ.
+      TypeError: what is no real number, complex ones too.
+      ValueError: the shapes differ, or a concrete weight is negative or not finite.
 
     >>> mean_absolute_error(jnp.array([1.0, 2.0]), jnp.array([1.0, 5.0]))
     (Array(3., dtype=float32), Array(2., dtype=float32))
@@ -55,6 +64,7 @@ def mean_absolute_error(
     return weighted(jnp.abs(_residuals(predictions, targets)), weight)
 
 
+@best_is("max")
 class R2(struct.PyTreeNode):
     """The accumulator that `r2` returns. All leaves have the shape of the outputs of an example.
 
@@ -86,11 +96,14 @@ class R2(struct.PyTreeNode):
         """Return the mean over outputs; of constant targets it is 1 if all are met, else 0."""
         constant = self.spread == 0
         explained = 1 - self.residual / jnp.where(constant, 1, self.spread)
-        # 0 times the residual is 0, or NaN if the residual is NaN.
-        otherwise = jnp.where(self.residual == 0, self.weight > 0, 0 * self.residual)
-        return jnp.where(constant, otherwise, explained).mean()
+        # 0 times the residual is 0, or NaN if the residual is not finite.
+        otherwise = jnp.where(self.residual == 0, 1, 0 * self.residual)
+        # A spread that overflowed would make any residual look small.
+        measured = (self.weight > 0) & jnp.isfinite(self.spread)
+        return jnp.where(measured, jnp.where(constant, otherwise, explained), jnp.nan).mean()
 
 
+@best_is("max")
 def r2(predictions: jax.Array, targets: jax.Array, weight: jax.Array | None = None) -> R2:
     r"""Measure the share of the targets' variance that the predictions explain.
 
@@ -106,19 +119,28 @@ def r2(predictions: jax.Array, targets: jax.Array, weight: jax.Array | None = No
         targets are outputs. None: all 1, of shape (n,).
 
     Returns:
-      An accumulator; its result is at most 1, and 0 if nothing was counted.
+      An accumulator; its result is at most 1, and NaN if nothing was counted or a target or
+      prediction is not finite.
 
     Raises:
-      ValueError: the shapes differ, or do not begin with the shape of the weight.
+      TypeError: what is no real number, complex ones too.
+      ValueError: the shapes differ, or do not begin with the shape of the weight; or a concrete
+        weight is negative or not finite.
 
     >>> r2(jnp.array([1.0, 2.0, 4.0]), jnp.array([1.0, 2.0, 3.0])).result()
     Array(0.5, dtype=float32)
 
     Source: Chan, Golub and LeVeque 1983, for how batches are merged.
     """
-    residuals = _residuals(predictions, targets)
-    examples = 1 if weight is None else weight.ndim
+    residuals, targets = _residuals(predictions, targets), as_real("targets", targets)
+    examples = 1 if weight is None else jnp.ndim(weight)
+    if not 0 < examples <= residuals.ndim:
+        raise ValueError(
+            f"weight must have the axes of examples, 1 to {residuals.ndim} of them, got {examples}"
+        )
     outputs = targets.shape[examples:]
+    if not residuals.size:
+        return R2(*[jnp.zeros(outputs, residuals.dtype)] * 5)
     w, y, r = (
         part.reshape(-1, *outputs)
         for part in (weight_of(residuals, weight), targets.astype(residuals.dtype), residuals)
@@ -132,12 +154,8 @@ def r2(predictions: jax.Array, targets: jax.Array, weight: jax.Array | None = No
     return R2(count, origin, offset, spread, (w * jnp.square(r)).sum(0))
 
 
-def _residuals(predictions: jax.Array, targets: jax.Array) -> jax.Array:
+def _residuals(predictions: Any, targets: Any) -> jax.Array:
     """Subtract in float32 or wider; refuse shapes that differ."""
-    if predictions.shape != targets.shape:
-        raise ValueError(
-            f"targets must have the shape of the predictions, {predictions.shape}, "
-            f"got {targets.shape}"
-        )
-    wide = jnp.promote_types(jnp.result_type(predictions, targets), jnp.float32)
-    return predictions.astype(wide) - targets.astype(wide)
+    predictions, targets = as_real("predictions", predictions), as_real("targets", targets)
+    check_same_shape("predictions", predictions.shape, targets.shape)
+    return difference(predictions, targets)

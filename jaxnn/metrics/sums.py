@@ -8,10 +8,15 @@ of arrays with a method `result`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+
+from jaxnn.arguments import is_concrete
+from jaxnn.losses.inputs import as_real
 
 __all__ = [
     "Accumulator",
@@ -55,7 +60,7 @@ Metric = Callable[[Any, Any, Any], Sums]
 _S = TypeVar("_S", bound=Sums)
 
 
-def weighted(values: jax.Array, weight: jax.Array | None = None) -> Pair:
+def weighted(values: Any, weight: Any = None) -> Pair:
     r"""Compute the pair $(\sum_i w_i v_i, \sum_i w_i)$.
 
     Args:
@@ -66,11 +71,14 @@ def weighted(values: jax.Array, weight: jax.Array | None = None) -> Pair:
       Two scalars: the weighted sum, and the sum of the weights.
 
     Raises:
-      ValueError: the shape of `values` does not begin with that of the weight.
+      TypeError: what is no real number.
+      ValueError: the shape of `values` does not begin with that of the weight, or a concrete
+        weight is negative, NaN or infinite, or has an infinite sum.
 
     >>> weighted(jnp.array([1.0, 2.0, 5.0]), jnp.array([1.0, 1.0, 0.0]))
     (Array(3., dtype=float32), Array(2., dtype=float32))
     """
+    values = as_real("values", values)
     # Sums and counts need float32: bfloat16 cannot count to 359, nor float16 to 70,000.
     values = values.astype(jnp.promote_types(values.dtype, jnp.float32))
     if weight is None:
@@ -80,31 +88,55 @@ def weighted(values: jax.Array, weight: jax.Array | None = None) -> Pair:
     return jnp.sum(jnp.where(weight > 0, values * weight, 0)), jnp.sum(weight)
 
 
-def weight_of(values: jax.Array, weight: jax.Array | None) -> jax.Array:
+def weight_of(values: jax.Array, weight: Any) -> jax.Array:
     """Return the weight of each entry of `values`, in the shape and dtype of `values`.
 
     Raises:
-      ValueError: the shape of `values` does not begin with that of the weight.
+      ValueError: the shape of `values` does not begin with that of the weight, or a concrete
+        weight is negative, NaN or infinite, or has an infinite sum.
     """
     if weight is None:
         return jnp.ones_like(values)
+    weight = as_real("weight", weight)
     if values.shape[: weight.ndim] != weight.shape:
         raise ValueError(
             f"weight must have the leading axes of the losses, {values.shape}, got {weight.shape}"
         )
+    if is_concrete(weight) and weight.size:
+        _check_weight(weight, values)
     weight = weight.astype(values.dtype).reshape(weight.shape + (1,) * (values.ndim - weight.ndim))
     return jnp.broadcast_to(weight, values.shape)
 
 
+def _check_weight(weight: Any, values: jax.Array) -> None:
+    found = np.asarray(weight).astype(np.float64)
+    bad = ~(np.isfinite(found) & (found >= 0))
+    if bad.any():
+        raise ValueError(f"weight must be finite and at least 0, got {found[bad][0]}")
+    total = found.sum() * (values.size // found.size)
+    if total > float(jnp.finfo(values.dtype).max):
+        raise ValueError(f"weight must have a sum that is finite in {values.dtype}, got {total}")
+
+
 def ratio(pair: Pair) -> jax.Array:
-    """Divide the sum by the count; 0 if nothing was counted.
+    """Divide the sum by the count; NaN if nothing was counted, or if the count overflowed.
 
     >>> ratio((jnp.float32(3), jnp.float32(2)))
     Array(1.5, dtype=float32)
+    >>> ratio((jnp.float32(0), jnp.float32(0)))
+    Array(nan, dtype=float32)
     """
-    total, count = pair
-    # A shard of a ragged batch may hold no real row, which must give 0 with a gradient of 0.
-    return jnp.where(count > 0, total / jnp.where(count > 0, count, 1), 0)
+    total, count = _pair_of("pair", pair)
+    # What was not measured has no value, least of all a good one such as a loss of 0.
+    measured = (count > 0) & (count < jnp.inf)
+    # The gradient is 0 there, and not 0 / 0.
+    return jnp.where(measured, total / jnp.where(measured, count, 1), jnp.nan)
+
+
+def _pair_of(name: str, value: Any) -> Pair:
+    if isinstance(value, type) or not isinstance(value, (tuple, list)) or len(value) != 2:
+        raise TypeError(f"{name} must be a pair (sum, count) or an accumulator, got {value!r}")
+    return as_real("the sum", value[0]), as_real("the count", value[1])
 
 
 def result(sums: Sums) -> jax.Array:
@@ -113,7 +145,7 @@ def result(sums: Sums) -> jax.Array:
     >>> result((jnp.float32(3), jnp.float32(2)))
     Array(1.5, dtype=float32)
     """
-    return sums.result() if isinstance(sums, Accumulator) else ratio(sums)
+    return sums.result() if isinstance(sums, Accumulator) else ratio(_pair_of("sums", sums))
 
 
 def add(a: _S, b: _S) -> _S:
@@ -122,6 +154,8 @@ def add(a: _S, b: _S) -> _S:
     >>> add((jnp.float32(3), jnp.float32(2)), (jnp.float32(1), jnp.float32(1)))
     (Array(4., dtype=float32), Array(3., dtype=float32))
     """
+    if jax.tree.structure(a) != jax.tree.structure(b):
+        raise TypeError(f"a and b must be sums of one metric, got {a!r} and {b!r}")
     merge = getattr(a, "merge", None)
     return jax.tree.map(jnp.add, a, b) if merge is None else merge(b)
 
@@ -136,6 +170,9 @@ def total(stacked: _S) -> _S:
     >>> total((jnp.array([3.0, 1.0]), jnp.array([2.0, 1.0])))
     (Array(4., dtype=float32), Array(3., dtype=float32))
     """
+    stacked = jax.tree.map(partial(as_real, "stacked"), stacked)
+    if not all(leaf.ndim for leaf in jax.tree.leaves(stacked)):
+        raise ValueError("stacked must have the parts along its leading axis, got single numbers")
     if not hasattr(stacked, "merge"):
         return jax.tree.map(lambda leaf: leaf.sum(0), stacked)
     nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape[1:], leaf.dtype), stacked)

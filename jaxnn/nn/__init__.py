@@ -48,30 +48,51 @@ from jaxnn.nn.initializers.basic import (
     normal,
     orthogonal,
     positive_mean,
+    uniform,
     variance_scaling,
     zeros,
 )
 from jaxnn.nn.initializers.lsuv import layer_sequential_unit_variance
 from jaxnn.nn.layer_summary import Layer, Summary, summary
-from jaxnn.nn.layers.conv import Conv, conv
-from jaxnn.nn.layers.dropconnect import DropConnect
-from jaxnn.nn.layers.dropout import Dropout, dropout
-from jaxnn.nn.layers.norm import BatchNorm, GroupNorm, LayerNorm
+from jaxnn.nn.layers.convolution.conv import conv
+from jaxnn.nn.layers.convolution.layer import Conv
+from jaxnn.nn.layers.convolution.transposed import ConvTranspose, conv_transpose
+from jaxnn.nn.layers.dropout.dropconnect import DropConnect
+from jaxnn.nn.layers.dropout.dropout import Dropout, dropout
+from jaxnn.nn.layers.dropout.noise import (
+    AlphaDropout,
+    GaussianDropout,
+    alpha_dropout,
+    gaussian_dropout,
+)
+from jaxnn.nn.layers.norm.batch import BatchNorm
+from jaxnn.nn.layers.norm.group import GroupNorm
+from jaxnn.nn.layers.norm.layer import LayerNorm, RMSNorm
 from jaxnn.nn.layers.parametric import Maxout, PReLU
-from jaxnn.nn.layers.pooling import avg_pool, global_avg_pool, max_pool
-from jaxnn.nn.layers.stochastic_pool import StochasticPool, stochastic_pool, stochastic_pool_mean
+from jaxnn.nn.layers.pooling.fractional import FractionalMaxPool, fractional_max_pool
+from jaxnn.nn.layers.pooling.pool import avg_pool, max_pool
+from jaxnn.nn.layers.pooling.stochastic import (
+    StochasticPool,
+    stochastic_pool,
+    stochastic_pool_mean,
+)
+from jaxnn.nn.layers.pooling.whole import global_avg_pool, global_max_pool
 from jaxnn.nn.models import MLP, ConvNet, LogisticRegression, ResNet
 from jaxnn.nn.taps import Tap, tap
 
 __all__ = [
     "ACTIVATIONS",
     "MLP",
+    "AlphaDropout",
     "BatchNorm",
     "Conv",
     "ConvNet",
+    "ConvTranspose",
     "DropConnect",
     "Dropout",
+    "FractionalMaxPool",
     "Functional",
+    "GaussianDropout",
     "GroupNorm",
     "Initializer",
     "Layer",
@@ -81,22 +102,28 @@ __all__ = [
     "Maxout",
     "Model",
     "PReLU",
+    "RMSNorm",
     "ResNet",
     "StochasticPool",
     "Summary",
     "Tap",
     "activation",
+    "alpha_dropout",
     "as_functional",
     "avg_pool",
     "celu",
     "constant",
     "conv",
+    "conv_transpose",
     "dropout",
     "elu",
+    "fractional_max_pool",
     "from_nnx",
+    "gaussian_dropout",
     "gelu",
     "gelu_tanh",
     "global_avg_pool",
+    "global_max_pool",
     "glorot_normal",
     "glorot_uniform",
     "glu",
@@ -136,6 +163,7 @@ __all__ = [
     "takes_weight",
     "tanh",
     "tap",
+    "uniform",
     "variance_scaling",
     "zeros",
 ]

@@ -13,6 +13,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxnn.arguments import check_flag
 from jaxnn.keys import Keys
 from jaxnn.nn.adapters.forms import Model, as_functional
 from jaxnn.tree import path_name
@@ -120,6 +121,7 @@ def summary(
     total                               7,510        236,800
     30,040 bytes of parameters, 0 numbers of state
     """
+    check_flag("train", train)
     functional = as_functional(model, rngs=rngs)
     key = jax.eval_shape(lambda: jax.random.key(0))
     params, model_state = jax.eval_shape(functional.init, key, x)
@@ -225,8 +227,13 @@ def _multiply_adds(eqn: Any) -> int:
         kernel = list(eqn.invars[1].aval.shape)
         del kernel[eqn.params["dimension_numbers"].rhs_spec[0]]  # what one output sums over
         terms = math.prod(kernel)
-    elif eqn.primitive.name == "jaxnn_conv":  # the primitive of jaxnn.nn.layers.convolution
+    elif eqn.primitive.name == "jaxnn_conv":  # of jaxnn.nn.layers.convolution.primitive
         terms = math.prod(eqn.invars[1].aval.shape[-4:-1])
+    elif eqn.primitive.name == "jaxnn_conv_of_inputs":  # every input times the kernel
+        terms = math.prod(eqn.invars[1].aval.shape[-4:-1])
+        return terms * math.prod(eqn.invars[0].aval.shape)
+    elif eqn.params.get("name") == "depthwise":  # of jaxnn.nn.layers.convolution.grouped
+        terms = math.prod(eqn.invars[1].aval.shape[:-2])
     else:
         return 0
     return terms * math.prod(eqn.outvars[0].aval.shape)

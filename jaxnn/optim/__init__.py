@@ -6,9 +6,12 @@ traced scalar or a schedule.
 """
 
 from jaxnn.optim import schedules
+from jaxnn.optim.adaptive.adadelta import AdadeltaState, adadelta, scale_by_adadelta
 from jaxnn.optim.adaptive.adagrad import RssState, adagrad, scale_by_rss
 from jaxnn.optim.adaptive.adam import AdamState, adam, scale_by_adam
 from jaxnn.optim.adaptive.adam_variants import adamw, nadam
+from jaxnn.optim.adaptive.adamax import AdamaxState, adamax, scale_by_adamax
+from jaxnn.optim.adaptive.radam import radam, scale_by_radam
 from jaxnn.optim.adaptive.rmsprop import RmsState, rmsprop, scale_by_rms
 from jaxnn.optim.averaging import ParameterAverage, parameter_average
 from jaxnn.optim.constraints import clip, clip_by_global_norm, clip_by_norm, max_norm
@@ -17,8 +20,10 @@ from jaxnn.optim.decay import (
     multiply_weights,
     with_decoupled_weight_decay,
 )
-from jaxnn.optim.groups import by_path, freeze
+from jaxnn.optim.groups import by_path, freeze, frozen_paths
+from jaxnn.optim.lion import LionState, lion, scale_by_lion
 from jaxnn.optim.lookahead import LookaheadState, lookahead_params, nesterov
+from jaxnn.optim.proximal import ThresholdState, soft_threshold
 from jaxnn.optim.rate import (
     Knob,
     RateState,
@@ -31,8 +36,11 @@ from jaxnn.optim.stagnation import PlateauState, plateau_rule, reduce_on_plateau
 from jaxnn.optim.velocity import TraceState, momentum, sgd, trace
 
 __all__ = [
+    "AdadeltaState",
     "AdamState",
+    "AdamaxState",
     "Knob",
+    "LionState",
     "LookaheadState",
     "ParameterAverage",
     "PlateauState",
@@ -40,9 +48,12 @@ __all__ = [
     "RmsState",
     "RssState",
     "Schedule",
+    "ThresholdState",
     "TraceState",
+    "adadelta",
     "adagrad",
     "adam",
+    "adamax",
     "adamw",
     "add_decayed_weights",
     "by_path",
@@ -50,7 +61,9 @@ __all__ = [
     "clip_by_global_norm",
     "clip_by_norm",
     "freeze",
+    "frozen_paths",
     "last_rate",
+    "lion",
     "lookahead_params",
     "max_norm",
     "momentum",
@@ -59,14 +72,20 @@ __all__ = [
     "nesterov",
     "parameter_average",
     "plateau_rule",
+    "radam",
     "reduce_on_plateau",
     "rmsprop",
+    "scale_by_adadelta",
     "scale_by_adam",
+    "scale_by_adamax",
     "scale_by_learning_rate",
+    "scale_by_lion",
+    "scale_by_radam",
     "scale_by_rms",
     "scale_by_rss",
     "schedules",
     "sgd",
+    "soft_threshold",
     "takes_rate_scale",
     "trace",
     "with_decoupled_weight_decay",

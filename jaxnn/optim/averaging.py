@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxnn.arguments import check_flag
 from jaxnn.optim.moments import towards
 from jaxnn.optim.rate import Knob, check_scheduled, value_at
 
@@ -81,4 +82,5 @@ def parameter_average(
     Source: Polyak and Juditsky 1992; lecture N.
     """
     check_scheduled("decay", decay, 0, 1)
+    warmup, evaluate = check_flag("warmup", warmup), check_flag("evaluate", evaluate)
     return ParameterAverage(decay, warmup, evaluate)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
+from jaxnn.norms import scaled_norm, unit_norms
 from jaxnn.optim.rate import Knob, check_scheduled, next_count, transformation, value_at
-from jaxnn.tree import Mask, global_norm, mask_tree
+from jaxnn.tree import Mask, check_held, mask_tree, refuse_complex
 
 __all__ = ["BoundState", "clip", "clip_by_global_norm", "clip_by_norm", "max_norm"]
 
@@ -20,12 +23,26 @@ class BoundState(NamedTuple):
     count: jax.Array  # () int32: updates so far
 
 
-def _bounded(name: str, bound: Knob, apply: Any) -> optax.GradientTransformationExtraArgs:
-    """Build a transformation from `apply(updates, params, bound)` and a bound above 0."""
+def _wide(params: optax.Params) -> optax.Params:
+    """Return arrays of the dtypes in which the norms of parameters are computed."""
+    return jax.tree.map(
+        lambda p: jnp.zeros((), jnp.promote_types(jnp.result_type(p), jnp.float32)), params
+    )
+
+
+def _bounded(
+    name: str, bound: Knob, apply: Any, check: Callable[[Any], Any] = _wide
+) -> optax.GradientTransformationExtraArgs:
+    """Build a transformation from `apply(updates, params, bound)` and a bound above 0.
+
+    `check` refuses parameters, and returns the tree in whose dtypes the bound is used.
+    """
     check_scheduled(name, bound, 0, low_open=True)
+    if isinstance(bound, (int, np.integer)):
+        bound = float(bound)  # an integer may be above the largest int32
 
     def init(params: optax.Params) -> BoundState:
-        del params
+        check_held(name, bound, check(params))
         return BoundState(count=jnp.zeros((), jnp.int32))
 
     def update(
@@ -51,7 +68,9 @@ def clip(max_delta: Knob) -> optax.GradientTransformationExtraArgs:
       A transformation, which stands first in a chain.
 
     Raises:
-      ValueError: a concrete `max_delta` is not above 0.
+      ValueError: a concrete `max_delta` is not above 0, or vanishes or overflows in the dtype of
+        a parameter.
+      TypeError: at `init`, a parameter is complex.
 
     >>> tx = clip(1.0)
     >>> tx.update(jnp.array([3.0, -0.5]), tx.init(jnp.zeros(2)))[0]
@@ -60,18 +79,28 @@ def clip(max_delta: Knob) -> optax.GradientTransformationExtraArgs:
 
     def apply(updates: optax.Updates, params: Any, d: Any) -> optax.Updates:
         del params
-        return jax.tree.map(
-            lambda u: jnp.clip(u, jnp.asarray(-d, u.dtype), jnp.asarray(d, u.dtype)), updates
-        )
 
-    return _bounded("max_delta", max_delta, apply)
+        def clipped(u: jax.Array) -> jax.Array:
+            dtype = jnp.result_type(u)
+            return jnp.clip(u, jnp.asarray(-d, dtype), jnp.asarray(d, dtype))
+
+        return jax.tree.map(clipped, updates)
+
+    def real(params: optax.Params) -> optax.Params:
+        refuse_complex("clip", params)
+        return params
+
+    return _bounded("max_delta", max_delta, apply, real)
 
 
-def _shrunk(u: jax.Array, norm: jax.Array, bound: Any) -> jax.Array:
-    """Scale an update whose norm exceeds the bound down to it."""
-    # A factor of exactly 1 for short updates, so that they keep their bits.
-    scale = jnp.where(norm > bound, bound / norm, 1)
-    return u * scale.astype(u.dtype)
+def _shrunk(tree: optax.Updates, bound: Any) -> optax.Updates:
+    """Scale updates whose norm exceeds the bound down to it."""
+    scale, norm = scaled_norm(tree)
+    # Factors of exactly 1 for short updates, so that they keep their bits. There are two, since
+    # their product may be below the smallest number.
+    long = scale * norm > bound
+    first, second = jnp.where(long, 1 / scale, 1), jnp.where(long, bound / norm, 1)
+    return jax.tree.map(lambda u: (u * first * second).astype(jnp.result_type(u)), tree)
 
 
 def clip_by_norm(max_norm: Knob) -> optax.GradientTransformationExtraArgs:
@@ -84,7 +113,8 @@ def clip_by_norm(max_norm: Knob) -> optax.GradientTransformationExtraArgs:
       A transformation, which stands first in a chain.
 
     Raises:
-      ValueError: a concrete `max_norm` is not above 0.
+      ValueError: a concrete `max_norm` is not above 0, or vanishes or overflows in the dtype of
+        the norm, which is float32 or wider.
 
     >>> tx = clip_by_norm(1.0)
     >>> tx.update([jnp.array([3.0, 4.0]), jnp.array([0.5])], tx.init(None))[0]
@@ -93,7 +123,7 @@ def clip_by_norm(max_norm: Knob) -> optax.GradientTransformationExtraArgs:
 
     def apply(updates: optax.Updates, params: Any, c: Any) -> optax.Updates:
         del params
-        return jax.tree.map(lambda u: _shrunk(u, global_norm(u), c), updates)
+        return jax.tree.map(lambda u: _shrunk(u, c), updates)
 
     return _bounded("max_norm", max_norm, apply)
 
@@ -110,7 +140,8 @@ def clip_by_global_norm(max_norm: Knob) -> optax.GradientTransformationExtraArgs
       A transformation, which stands first in a chain.
 
     Raises:
-      ValueError: a concrete `max_norm` is not above 0.
+      ValueError: a concrete `max_norm` is not above 0, or vanishes or overflows in the dtype of
+        the norm, which is float32 or wider.
 
     >>> tx = clip_by_global_norm(1.0)
     >>> tx.update([jnp.array([3.0]), jnp.array([4.0])], tx.init(None))[0]
@@ -121,8 +152,7 @@ def clip_by_global_norm(max_norm: Knob) -> optax.GradientTransformationExtraArgs
 
     def apply(updates: optax.Updates, params: Any, c: Any) -> optax.Updates:
         del params
-        norm = global_norm(updates)
-        return jax.tree.map(lambda u: _shrunk(u, norm, c), updates)
+        return _shrunk(updates, c)
 
     return _bounded("max_norm", max_norm, apply)
 
@@ -146,7 +176,8 @@ def max_norm(
       A transformation.
 
     Raises:
-      ValueError: a concrete `c` is not above 0, or an update is not given the parameters.
+      ValueError: a concrete `c` is not above 0, or vanishes or overflows in the dtype of the
+        norm; an update is not given the parameters.
 
     >>> tx = max_norm(1.0)
     >>> params = {"kernel": jnp.array([[3.0, 0.1], [4.0, 0.1]])}
@@ -158,17 +189,18 @@ def max_norm(
     Source: Srivastava et al. 2014; lecture N.
     """
 
-    def bound(u: jax.Array, p: jax.Array, radius: Any) -> jax.Array:
+    def bound(u: Any, p: Any, radius: Any) -> jax.Array:
+        u, p = jnp.asarray(u), jnp.asarray(p)
         wide = jnp.promote_types(p.dtype, jnp.float32)
         old, new = p.astype(wide), p.astype(wide) + u.astype(wide)
-        axes = tuple(range(p.ndim - 1))
-        norm = jnp.sqrt(jnp.sum(new**2, axes, keepdims=True))
+        (old_scale, old_norm), (scale, norm) = unit_norms(old), unit_norms(new)
+        length = scale * norm
         # The caller computes p + (target - p), which rounds: aim below c by that much.
-        size = jnp.maximum(jnp.sqrt(jnp.sum(old**2, axes, keepdims=True)), norm)
+        size = jnp.maximum(old_scale * old_norm, jnp.minimum(length, 4 * radius))
         # A bfloat16 unit over 30 times too long cannot reach c in one update: aim at c / 2.
         inside = jnp.maximum(radius - 2 * float(jnp.finfo(p.dtype).eps) * size, radius / 2)
-        projected = new * (inside / jnp.where(norm > 0, norm, 1)) - old
-        return jnp.where(norm > inside, projected.astype(u.dtype), u)
+        projected = new * (1 / scale) * (inside / jnp.where(norm > 0, norm, 1)) - old
+        return jnp.where(length > inside, projected.astype(u.dtype), u)
 
     def apply(updates: optax.Updates, params: Any, radius: Any) -> optax.Updates:
         if params is None:

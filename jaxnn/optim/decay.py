@@ -17,16 +17,18 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxnn.arguments import check_flag
 from jaxnn.optim.rate import (
     Knob,
     check_scheduled,
+    check_transformation,
     count_rates,
     last_rate,
     next_count,
     transformation,
     value_at,
 )
-from jaxnn.tree import Mask, mask_tree
+from jaxnn.tree import Mask, check_held, mask_tree
 
 __all__ = [
     "DecayState",
@@ -44,12 +46,12 @@ class DecayState(NamedTuple):
 
 
 def _add_multiple(
-    factor: Knob, mask: Mask | None, name: str
+    factor: Knob, mask: Mask | None, name: str, argument: str
 ) -> optax.GradientTransformationExtraArgs:
     """Build a transformation that adds a multiple of the masked parameters to their updates."""
 
     def init(params: optax.Params) -> DecayState:
-        del params
+        check_held(argument, factor, params)
         return DecayState(count=jnp.zeros((), jnp.int32))
 
     def update(
@@ -63,7 +65,7 @@ def _add_multiple(
             raise ValueError(f"{name} needs the parameters: update(updates, state, params)")
         c = value_at(factor, state.count)
         updates = jax.tree.map(
-            lambda u, p, included: u + jnp.asarray(c, u.dtype) * p if included else u,
+            lambda u, p, included: u + jnp.asarray(c, jnp.result_type(u)) * p if included else u,
             updates,
             params,
             mask_tree(mask, params),
@@ -95,7 +97,8 @@ def add_decayed_weights(
       A transformation whose state is `DecayState`.
 
     Raises:
-      ValueError: a concrete λ is below 0, or an update is not given the parameters.
+      ValueError: a concrete λ is below 0, or vanishes or overflows in the dtype of a parameter;
+        an update is not given the parameters.
 
     >>> tx = add_decayed_weights(0.1)
     >>> params = {"kernel": jnp.ones((1, 2)), "bias": jnp.ones(2)}
@@ -107,7 +110,7 @@ def add_decayed_weights(
     descent, and lecture M.
     """
     check_scheduled("weight_decay", weight_decay, 0)
-    return _add_multiple(weight_decay, mask, "add_decayed_weights")
+    return _add_multiple(weight_decay, mask, "add_decayed_weights", "weight_decay")
 
 
 def multiply_weights(
@@ -139,9 +142,8 @@ def multiply_weights(
     Source: lecture M.
     """
     check_scheduled("factor", factor, 0, 1)
-    if callable(factor):
-        return _add_multiple(lambda count: factor(count) - 1, mask, "multiply_weights")
-    return _add_multiple(-(1 - factor), mask, "multiply_weights")
+    lost = (lambda count: factor(count) - 1) if callable(factor) else -(1 - factor)
+    return _add_multiple(lost, mask, "multiply_weights", "factor - 1")
 
 
 class DecayedState(NamedTuple):
@@ -188,10 +190,13 @@ def with_decoupled_weight_decay(
 
     Source: Loshchilov and Hutter 2019; lectures L and M.
     """
+    scaled_by_learning_rate = check_flag("scaled_by_learning_rate", scaled_by_learning_rate)
     check_scheduled("weight_decay", weight_decay, 0, *(() if scaled_by_learning_rate else (1,)))
+    check_transformation("optimizer", optimizer)
     optimizer = optax.with_extra_args_support(optimizer)
 
     def init(params: optax.Params) -> DecayedState:
+        check_held("weight_decay", weight_decay, params)
         inner = optimizer.init(params)
         if scaled_by_learning_rate and count_rates(inner) > 1:
             raise ValueError(
@@ -217,7 +222,7 @@ def with_decoupled_weight_decay(
             learning_rate = last_rate(inner)
             assert learning_rate is not None  # init has refused such an optimizer
             factor = factor * learning_rate
-        decay = _add_multiple(-factor, mask, "with_decoupled_weight_decay")
+        decay = _add_multiple(-factor, mask, "with_decoupled_weight_decay", "weight_decay")
         updates, _ = decay.update(updates, DecayState(state.count), params)
         return updates, DecayedState(count=next_count(state.count), inner=inner)
 

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxnn.arguments import check_choice
+from jaxnn.arguments import check_choice, check_flag
 from jaxnn.optim.rate import (
     Knob,
     check_scheduled,
@@ -116,6 +116,7 @@ def nesterov(
     """
     check_choice("form", form, ("lookahead", "current"))
     check_scheduled("decay", decay, 0, 1)
+    rate_in_velocity = check_flag("rate_in_velocity", rate_in_velocity)
     rate = scale_by_learning_rate(learning_rate)
     if form == "current":
         velocity = trace(decay, nesterov=True)
@@ -161,7 +162,8 @@ def _shifted(params: optax.Params, state: LookaheadState, rate_scale: Any) -> op
     def move(rho: Any, p: Any) -> Any:
         if isinstance(rho, optax.MaskedNode):  # a parameter of another group
             return p
-        return p + jnp.asarray(shift, p.dtype) * rho.astype(p.dtype)
+        dtype = jnp.result_type(p)
+        return p + jnp.asarray(shift, dtype) * rho.astype(dtype)
 
     # The tree of velocities comes first, since a masked node of it can stand for a whole subtree
     # of the parameters.

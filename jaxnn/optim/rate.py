@@ -13,19 +13,25 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from jaxnn.arguments import check_knob
+from jaxnn.tree import check_held
 
 __all__ = [
     "Knob",
     "RateState",
     "Schedule",
+    "check_schedule",
     "check_scheduled",
+    "check_transformation",
     "count_rates",
+    "floating_dtype",
     "following",
     "last_rate",
     "next_count",
+    "number",
     "scale_by_learning_rate",
     "takes_rate_scale",
     "transformation",
@@ -43,6 +49,64 @@ def check_scheduled(name: str, knob: Knob, *bounds: float, **open_ends: bool) ->
     """Check a constant knob; a schedule has checked its own constants already."""
     if not callable(knob):
         check_knob(name, knob, *bounds, **open_ends)
+
+
+def number(name: str, value: Any, *bounds: float, **open_ends: bool) -> Any:
+    """Check a constant of a schedule, and return it; an integer becomes a float.
+
+    Steps may be above the largest int32, which JAX would refuse of an integer, or wrap.
+
+    >>> number("transition_steps", 2**40, 0)
+    1099511627776.0
+    """
+    check_knob(name, value, *bounds, **open_ends)
+    return float(value) if isinstance(value, (int, np.number, np.ndarray)) else value
+
+
+def check_schedule(name: str, schedule: Any) -> None:
+    """Refuse what is no schedule.
+
+    >>> check_schedule("schedule", 0.1)
+    Traceback (most recent call last):
+    ...
+    TypeError: schedule must be a function of the count such as constant(0.1), got 0.1
+    """
+    if not callable(schedule):
+        raise TypeError(
+            f"{name} must be a function of the count such as constant(0.1), got {schedule!r}"
+        )
+
+
+def check_transformation(name: str, tx: Any) -> None:
+    """Refuse what is no Optax transformation.
+
+    >>> check_transformation("optimizer", "adam")
+    Traceback (most recent call last):
+    ...
+    TypeError: optimizer must be an Optax transformation (init, update), got 'adam'
+    """
+    if not (hasattr(tx, "init") and hasattr(tx, "update")):
+        raise TypeError(f"{name} must be an Optax transformation (init, update), got {tx!r}")
+
+
+def floating_dtype(name: str, dtype: Any) -> Any:
+    """Return a dtype for accumulators, or None for that of the parameters.
+
+    >>> floating_dtype("mu_dtype", "int8")
+    Traceback (most recent call last):
+    ...
+    TypeError: mu_dtype must be a floating-point dtype or None, got 'int8'
+    """
+    if dtype is None:
+        return None
+    refusal = TypeError(f"{name} must be a floating-point dtype or None, got {dtype!r}")
+    try:
+        known = jnp.dtype(dtype)
+    except TypeError:
+        raise refusal from None
+    if not jnp.issubdtype(known, jnp.inexact):
+        raise refusal
+    return known
 
 
 def value_at(knob: Knob, count: jax.Array) -> float | jax.Array:
@@ -86,7 +150,8 @@ def scale_by_learning_rate(learning_rate: Knob) -> optax.GradientTransformationE
       A transformation whose state is `RateState`.
 
     Raises:
-      ValueError: a concrete rate is below 0.
+      ValueError: a concrete rate is below 0, or, at `init`, vanishes or overflows in the dtype of
+        a parameter.
 
     >>> tx = scale_by_learning_rate(0.1)
     >>> updates, _ = tx.update({"w": jnp.array([2.0])}, tx.init({"w": jnp.array([0.0])}))
@@ -98,7 +163,7 @@ def scale_by_learning_rate(learning_rate: Knob) -> optax.GradientTransformationE
     check_scheduled("learning_rate", learning_rate, 0)
 
     def init(params: optax.Params) -> RateState:
-        del params
+        check_held("learning_rate", learning_rate, params)
         count = jnp.zeros((), jnp.int32)
         return RateState(count=count, rate=jnp.asarray(value_at(learning_rate, count), float))
 
@@ -112,7 +177,7 @@ def scale_by_learning_rate(learning_rate: Knob) -> optax.GradientTransformationE
     ) -> tuple[optax.Updates, RateState]:
         del params, extra_args
         rate = value_at(learning_rate, state.count) * rate_scale
-        updates = jax.tree.map(lambda u: jnp.asarray(-rate, u.dtype) * u, updates)
+        updates = jax.tree.map(lambda u: jnp.asarray(-rate, jnp.result_type(u)) * u, updates)
         return updates, RateState(count=next_count(state.count), rate=jnp.asarray(rate, float))
 
     return transformation(init, update)
@@ -147,7 +212,9 @@ def following(tx: optax.GradientTransformation) -> optax.GradientTransformationE
         extra_args["rate_scale"] = rate_scale
         updates, inner = tx.update(updates, state.inner, params, **extra_args)
         if not takes_rate_scale(state.inner):
-            updates = jax.tree.map(lambda u: u * jnp.asarray(rate_scale, u.dtype), updates)
+            updates = jax.tree.map(
+                lambda u: u * jnp.asarray(rate_scale, jnp.result_type(u)), updates
+            )
         return updates, FollowingState(inner)
 
     return transformation(init, update)

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxnn.arguments import check_choice, check_count, check_knob
+from jaxnn.arguments import check_choice, check_count, check_knob, check_positive_int
 from jaxnn.optim.rate import transformation
 
 __all__ = [
@@ -32,19 +32,21 @@ __all__ = [
 def improvement(
     value: jax.Array, best: jax.Array, mode: str, rtol: Any = 0.0, atol: Any = 0.0
 ) -> jax.Array:
-    r"""Say whether a value improves on the best: $v < (1 - r)\,b - a$, or $v > (1 + r)\,b + a$.
+    r"""Say whether a value improves on the best b by more than a margin, $r\,|b| + a$.
 
-    NaN is never an improvement. The first finite value improves on the infinite best of the
-    start.
+    That is, whether $v < b - r\,|b| - a$, or $v > b + r\,|b| + a$ with `mode="max"`. The margin
+    is above 0 on either side of 0, so that a best of −1 can be improved on as one of 1 can. NaN
+    is never an improvement. The first finite value improves on the infinite best of the start.
 
     >>> bool(improvement(jnp.array(0.99), jnp.array(1.0), "min", rtol=0.1))
     False
     """
+    below, above = 1 - rtol, 1 + rtol
     if mode == "min":
-        threshold = jnp.where(jnp.isinf(best), best, (1 - rtol) * best - atol)
-        return value < threshold
-    threshold = jnp.where(jnp.isinf(best), best, (1 + rtol) * best + atol)
-    return value > threshold
+        factor = jnp.where(best < 0, above, below)
+        return value < jnp.where(jnp.isinf(best), best, factor * best - atol)
+    factor = jnp.where(best < 0, below, above)
+    return value > jnp.where(jnp.isinf(best), best, factor * best + atol)
 
 
 def worst(mode: str) -> jax.Array:
@@ -59,6 +61,14 @@ class PlateauState(NamedTuple):
     count: jax.Array  # () int32: evaluations since the last improvement or drop
     cooldown: jax.Array  # () int32: evaluations left of the cool-down, in which none are counted
     scale: jax.Array  # () the factor that the learning rate is multiplied by
+    gathered: Any  # values since the last evaluation; () with an accumulation size of 1
+
+
+class Gathered(NamedTuple):
+    """Values that will be averaged to one evaluation."""
+
+    count: jax.Array  # () int32: how many there are so far
+    mean: jax.Array  # () their mean
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,15 +83,27 @@ class PlateauRule:
     cooldown: int
     min_scale: float | jax.Array
     counting: str
+    accumulation_size: int = 1
 
     def init(self) -> PlateauState:
         """Return the state before the first evaluation."""
         zero = jnp.zeros((), jnp.int32)
-        return PlateauState(worst(self.mode), zero, zero, jnp.ones((), float))
+        gathered = () if self.accumulation_size == 1 else Gathered(zero, jnp.zeros((), float))
+        return PlateauState(worst(self.mode), zero, zero, jnp.ones((), float), gathered)
 
     def update(self, state: PlateauState, value: jax.Array) -> PlateauState:
-        """Return the state after an evaluation that gave `value`."""
+        """Return the state after one more value, and after an evaluation if it completes one."""
         value = jnp.asarray(value, state.best.dtype)
+        if self.accumulation_size == 1:
+            return self._after(state, value)
+        count, mean = state.gathered
+        mean = (count * mean + value) / (count + 1)
+        full = count + 1 == self.accumulation_size
+        state = jax.tree.map(lambda a, b: jnp.where(full, a, b), self._after(state, mean), state)
+        gathered = Gathered(jnp.where(full, 0, count + 1), jnp.where(full, 0, mean))
+        return state._replace(gathered=gathered)
+
+    def _after(self, state: PlateauState, value: jax.Array) -> PlateauState:
         better = improvement(value, state.best, self.mode, self.rtol, self.atol)
         best = jnp.where(better, value, state.best)
         cooling = state.cooldown > 0
@@ -99,6 +121,7 @@ class PlateauRule:
             cooldown=jnp.where(lower, self.cooldown, left).astype(jnp.int32),
             # A scale that is below the minimum already must not be raised to it.
             scale=jnp.where(lower, jnp.minimum(scale, state.scale), state.scale),
+            gathered=state.gathered,
         )
 
 
@@ -112,6 +135,7 @@ def plateau_rule(
     cooldown: int = 0,
     min_scale: float | jax.Array = 0.0,
     counting: Literal["optax", "pytorch", "keras"] = "optax",
+    accumulation_size: int = 1,
 ) -> PlateauRule:
     r"""Build the pure rule that lowers a scale after evaluations without improvement.
 
@@ -119,9 +143,10 @@ def plateau_rule(
     `jaxnn.train.plateau` applies it in `fit`, `reduce_on_plateau` in a chain of Optax
     transformations.
 
-    A value improves on the best so far if it is below $(1 - r)\,b - a$, or above
-    $(1 + r)\,b + a$ with `mode="max"`. PyTorch's `threshold` is `rtol` in its mode "rel" and
-    `atol` in its mode "abs". Keras' `min_delta` is `atol`, with `rtol=0`.
+    A value improves on the best b so far if it is below $b - r\,|b| - a$, or above
+    $b + r\,|b| + a$ with `mode="max"`. (Optax and PyTorch write $(1 - r)\,b$, which is the same
+    for positive values; of negative ones it asks nothing.) PyTorch's `threshold` is `rtol` in
+    its mode "rel" and `atol` in its mode "abs". Keras' `min_delta` is `atol`, with `rtol=0`.
 
     Args:
       factor: what the scale is multiplied by at each drop, in [0, 1].
@@ -134,6 +159,8 @@ def plateau_rule(
       counting: "optax" and "keras" lower the rate at the `patience`-th evaluation in a row
         without improvement, "pytorch" at the one after it. "keras" also counts the evaluation
         in which the cool-down ends.
+      accumulation_size: number of values whose mean is one evaluation, at least 1. A loss of
+        each batch is noisy, so it asks for more than 1.
 
     Each float may be a traced scalar.
 
@@ -158,7 +185,8 @@ def plateau_rule(
     for name, value in (("rtol", rtol), ("atol", atol), ("min_scale", min_scale)):
         check_knob(name, value, 0)
     patience, cooldown = check_count("patience", patience), check_count("cooldown", cooldown)
-    return PlateauRule(factor, patience, mode, rtol, atol, cooldown, min_scale, counting)
+    size = check_positive_int("accumulation_size", accumulation_size)
+    return PlateauRule(factor, patience, mode, rtol, atol, cooldown, min_scale, counting, size)
 
 
 def reduce_on_plateau(
@@ -168,8 +196,8 @@ def reduce_on_plateau(
 
     It stands last in a chain, like `optax.contrib.reduce_on_plateau`. Its update takes the
     watched value, `tx.update(grads, state, params, value=loss)`, and each call counts as one
-    evaluation. Inside `jaxnn.fit` use the controller `jaxnn.train.plateau` instead, which counts
-    evaluations on the validation part.
+    evaluation, unless `accumulation_size` says that several do. Inside `jaxnn.fit` use the
+    controller `jaxnn.train.plateau` instead, which counts evaluations on the validation part.
 
     Args:
       factor, patience, **rule: as in `plateau_rule`.
@@ -204,6 +232,6 @@ def reduce_on_plateau(
     ) -> tuple[optax.Updates, PlateauState]:
         del params, extra_args
         state = watched.update(state, jnp.asarray(value, float))
-        return jax.tree.map(lambda u: u * state.scale.astype(u.dtype), updates), state
+        return jax.tree.map(lambda u: u * state.scale.astype(jnp.result_type(u)), updates), state
 
     return transformation(init, update)

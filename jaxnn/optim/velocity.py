@@ -8,9 +8,11 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxnn.arguments import check_flag
 from jaxnn.optim.rate import (
     Knob,
     check_scheduled,
+    floating_dtype,
     next_count,
     scale_by_learning_rate,
     transformation,
@@ -54,9 +56,11 @@ def trace(
     Array([1.75], dtype=float32)
     """
     check_scheduled("decay", decay, 0, 1)
+    nesterov = check_flag("nesterov", nesterov)
+    dtype = floating_dtype("accumulator_dtype", accumulator_dtype)
 
     def init(params: optax.Params) -> TraceState:
-        zeros = jax.tree.map(lambda p: jnp.zeros_like(p, dtype=accumulator_dtype), params)
+        zeros = jax.tree.map(lambda p: jnp.zeros_like(p, dtype=dtype), params)
         return TraceState(count=jnp.zeros((), jnp.int32), velocity=zeros)
 
     def update(
@@ -69,7 +73,8 @@ def trace(
         mu = value_at(decay, state.count)
 
         def decayed(g: jax.Array, rho: jax.Array) -> jax.Array:
-            return g + (jnp.asarray(mu, g.dtype) * rho).astype(g.dtype)
+            dtype = jnp.result_type(g)
+            return g + (jnp.asarray(mu, dtype) * rho).astype(dtype)
 
         velocity = jax.tree.map(decayed, updates, state.velocity)
         updates = jax.tree.map(decayed, updates, velocity) if nesterov else velocity
@@ -111,8 +116,9 @@ def sgd(
     Source: lectures C, L and M.
     """
     rate = scale_by_learning_rate(learning_rate)
+    floating_dtype("accumulator_dtype", accumulator_dtype)
     if momentum is None:
-        if nesterov:
+        if check_flag("nesterov", nesterov):
             raise ValueError("momentum must be given where nesterov=True, got None")
         return optax.chain(rate)
     check_scheduled("momentum", momentum, 0, 1)
@@ -162,4 +168,5 @@ def momentum(
     Source: Polyak 1964; lectures C, L and M.
     """
     rate, velocity = scale_by_learning_rate(learning_rate), trace(decay)
+    rate_in_velocity = check_flag("rate_in_velocity", rate_in_velocity)
     return optax.chain(rate, velocity) if rate_in_velocity else optax.chain(velocity, rate)

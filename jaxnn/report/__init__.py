@@ -9,6 +9,7 @@ from jaxnn.report.figures import loss_curve, metric_curve
 from jaxnn.report.page import Page, render
 from jaxnn.report.progress import Progress
 from jaxnn.report.style import svg
+from jaxnn.train.observers import shows_by_default
 
 __all__ = [
     "Page",
@@ -20,3 +21,5 @@ __all__ = [
     "svg",
     "write_album",
 ]
+
+shows_by_default(Progress)

@@ -49,7 +49,7 @@ def augmentation_figure(
         layout. None: inputs are (n, height, width) or (n, height, width, channels).
 
     Returns:
-      A matplotlib figure.
+      A matplotlib figure, which a notebook shows as a picture.
 
     Raises:
       ImportError: matplotlib is not installed (`pip install "jaxnn[report]"`).
@@ -117,13 +117,14 @@ def _panels(shape: tuple[int, ...], lines: int) -> tuple[Figure, list[tuple[Axes
 
     `lines` of labels stand above the two of them, together.
     """
-    from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    from jaxnn.report.picture import Picture
 
     n, height, width = shape[:3]
     across, blocks = min(n, _ACROSS), -(-n // _ACROSS)
     tall = 2 * _SIDE * height / width + 0.16 * lines + 0.14
-    figure = Figure(
+    figure = Picture(
         figsize=(across * _SIDE + 0.3, blocks * tall),
         layout=ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.03, wspace=0, hspace=0),
         label="a batch before and after augmentation",

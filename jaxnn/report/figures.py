@@ -50,7 +50,8 @@ def loss_curve(history: History) -> Figure:
         `values["val/loss"]` are drawn where they are present.
 
     Returns:
-      A matplotlib figure. Values that are NaN or infinite are left out, and a note says so.
+      A matplotlib figure, which a notebook shows as a picture. Values that are NaN or
+        infinite are left out, and a note says so.
 
     Raises:
       ImportError: matplotlib is not installed (`pip install "jaxnn[report]"`).
@@ -79,7 +80,8 @@ def metric_curve(history: History, name: str) -> Figure:
         or the one of them that is present.
 
     Returns:
-      A matplotlib figure. Values that are NaN or infinite are left out, and a note says so.
+      A matplotlib figure, which a notebook shows as a picture. Values that are NaN or
+        infinite are left out, and a note says so.
 
     Raises:
       ImportError: matplotlib is not installed (`pip install "jaxnn[report]"`).
@@ -117,11 +119,12 @@ def _step_points(history: History, name: str) -> _Points:
 
 
 def _canvas(title: str, y_label: str) -> tuple[Figure, Axes]:
-    from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
+    from jaxnn.report.picture import Picture
+
     # Small, so that its letters stay legible when a phone scales it to its width.
-    figure = Figure(figsize=(5.0, 3.3), layout="constrained", label=title)
+    figure = Picture(figsize=(5.0, 3.3), layout="constrained", label=title)
     axes = figure.add_subplot()
     axes.set_xlabel("epoch")
     axes.set_ylabel(y_label.replace("$", r"\$"))  # a dollar sign would start a formula

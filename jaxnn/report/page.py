@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,17 @@ from jaxnn.arguments import missing_extra
 from jaxnn.report.figures import loss_curve, metric_curve
 from jaxnn.report.style import svg
 from jaxnn.report.templates import replace_file, template_environment
-from jaxnn.report.values import SPLITS, duration, label, lower_is_better, metric_names, number
+from jaxnn.report.values import SPLITS, duration, label, metric_names, number
 from jaxnn.train import EpochRecord, Observer, Run
 
 __all__ = ["Page", "render"]
 
 _SECONDS_BETWEEN_WRITES = 30.0
 _MAX_ROWS = 100
+_PICKS: dict[Any, tuple[str, Callable[..., Any]]] = {
+    "min": ("lowest", min),
+    "max": ("highest", max),
+}
 # Each of these settings has its own card.
 _CARDS = ("recipe", "knobs", "settings", "versions", "devices")
 
@@ -30,6 +34,9 @@ class Page(Observer):
     The page is written when the run ends, also by Ctrl-C, and during the run after an epoch, at
     most every 30 seconds, so that a long run can be watched. The file is replaced atomically: a
     browser never sees half of it.
+
+    The best value of a loss or a metric, and its epoch, are told where the metric says whether
+    its highest or its lowest value is the best (`config["directions"]`).
 
     Attributes:
       path: of the file; None before the first run starts.
@@ -46,6 +53,7 @@ class Page(Observer):
     """
 
     path: Path | None = None
+    reads_state = False
 
     def on_start(self, run: Run) -> None:
         """Check before training that the page can be written after it.
@@ -101,7 +109,7 @@ def render(run: Run) -> str:
     return environment.get_template("template.html").render(
         title=Path(run.folder).resolve().name if run.folder else "Training run",
         facts=_facts(run),
-        headlines=[line for name in names if (line := _headline(records, name))],
+        headlines=[line for name in names if (line := _headline(run, name))],
         figures=[svg(figure) for figure in figures],
         cards=_cards(run.config),
         table=_table(records),
@@ -122,21 +130,25 @@ def _facts(run: Run) -> list[str]:
     return facts
 
 
-def _headline(records: Sequence[EpochRecord], name: str) -> dict[str, Any] | None:
-    """Find one quantity's best finite value, its epoch, and its last value, for each split."""
-    pick = min if lower_is_better(name) else max
+def _headline(run: Run, name: str) -> dict[str, Any] | None:
+    """Find one quantity's best finite value, its epoch, and its last value, for each split.
+
+    Only the direction of a value, which its metric carries, says which of its values is the best.
+    Of a value without a direction the last alone is told.
+    """
     splits = []
     for split in reversed(SPLITS):  # validation first, by which models are chosen
         full_name = f"{split}/{name}"
-        found = [(r.values[full_name], r.epoch) for r in records if full_name in r.values]
-        finite = [pair for pair in found if math.isfinite(pair[0])]
+        found = [
+            (r.values[full_name], r.epoch) for r in run.history.epochs if full_name in r.values
+        ]
         if found:
+            word, pick = _PICKS.get(run.config.get("directions", {}).get(full_name), ("", None))
+            finite = [pair for pair in found if math.isfinite(pair[0])]
             # Of equal values the first counts, as in early stopping.
-            best = pick(finite, key=lambda pair: pair[0]) if finite else None
-            splits.append({"split": SPLITS[split], "best": best, "last": found[-1]})
-    if not splits:
-        return None
-    return {"name": name, "word": "lowest" if pick is min else "highest", "splits": splits}
+            best = pick(finite, key=lambda pair: pair[0]) if pick and finite else None
+            splits.append({"split": SPLITS[split], "word": word, "best": best, "last": found[-1]})
+    return {"name": name, "splits": splits} if splits else None
 
 
 def _table(records: Sequence[EpochRecord]) -> dict[str, Any]:

@@ -1,13 +1,18 @@
-"""Show a run's progress, on a terminal or in a log."""
+"""Show a run's progress: on a terminal, in a notebook or in a log."""
 
 from __future__ import annotations
 
 import math
 import statistics
-from typing import TYPE_CHECKING
+import sys
+import time
+from typing import IO, TYPE_CHECKING, cast
 
+from jaxnn.report.ending import ending
+from jaxnn.report.terminal import SurvivingStream, writable
 from jaxnn.report.values import SPLITS, duration, metric_names, number
 from jaxnn.train import EpochRecord, Observer, Run
+from jaxnn.train.observers import in_notebook
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -15,18 +20,25 @@ if TYPE_CHECKING:
 
 __all__ = ["Progress"]
 
+_SECONDS_BETWEEN_LINES = 0.1  # of a notebook, to which each goes through a socket
+
 
 class Progress(Observer):
-    """Show each epoch as it ends, as an observer: a live bar on a terminal, else a line.
+    """Show each epoch as it ends, as an observer, and at the end why the run ended.
 
-    It shows the losses, the first metric, the examples per second, and the time left. Without a
-    terminal (a log file, a notebook) each epoch is one line:
+    It shows the losses, the first metric, the examples per second and the time left: as a live
+    bar on a terminal, as one line that is written anew in a notebook, and as a line an epoch
+    elsewhere, such as in a log file:
 
         epoch  3/30  loss 0.4321  accuracy 0.912  val loss 0.3987  val accuracy 0.925  …
 
-    The time left is the median of `seconds` over the epochs of this run, times the number of
-    remaining epochs. So the first epoch, which contains the compilation, hardly changes it, and
-    after a resume the epochs of the earlier run do not count.
+    Before the first epoch is done it says that the run compiles. That epoch counts neither into
+    the examples per second nor into the time left, which is the median of `seconds` over the
+    later epochs of this run, times the number of remaining epochs. The last line says why the
+    run ended, and the weights of which epoch it hands back.
+
+    What it shows never ends a run: characters that an output cannot write are spelled out, and
+    an output that has gone away, such as a closed pipe, is no longer written to.
 
     Args:
       console: a `rich.console.Console` to write to; None writes to standard output.
@@ -34,61 +46,95 @@ class Progress(Observer):
     >>> import io
     >>> from types import SimpleNamespace as Fake
     >>> from rich.console import Console
-    >>> run = Fake(config={"epochs": 3}, history=Fake(epochs=[]))
+    >>> run = Fake(config={"epochs": 2}, history=Fake(epochs=[]), make_recipe=None)
     >>> text = io.StringIO()
     >>> progress = Progress(Console(file=text, force_terminal=False))
     >>> progress.on_start(run)
-    >>> progress.on_epoch(Fake(epoch=1, values={"train/loss": 0.5, "seconds": 2.0}))
+    >>> for epoch in (1, 2):
+    ...     values = {"train/loss": 0.5 / epoch, "seconds": 2.0}
+    ...     run.history.epochs.append(Fake(epoch=epoch, values=values, stopped=False))
+    ...     progress.on_epoch(run.history.epochs[-1])
     >>> progress.on_end(run)
     >>> print(text.getvalue().rstrip())
-    epoch 1/3  loss 0.5000  0:00:04 left
+    compiling, epoch 1/2
+    epoch 1/2  loss 0.5000
+    epoch 2/2  loss 0.2500  0:00:00 left
+    all 2 epochs done: weights of the last
     """
+
+    reads_state = False
+    shows_progress = True
 
     def __init__(self, console: Console | None = None) -> None:
         self._given_console = console
         self._live: Live | None = None
-        self._epochs = 0
-        self._seconds: list[float] = []
+        self._place: _Place | None = None
 
     def on_start(self, run: Run) -> None:
-        """Start the bar, at 0 or, in a resumed run, where its history ends."""
+        """Start the display, at 0 or, in a resumed run, where its history ends."""
         from rich.console import Console
         from rich.live import Live
 
         # Made here and not in __init__, so that it writes to the present sys.stdout.
-        console = self._given_console or Console()
+        self._console = self._given_console or Console()
+        self._file = self._console.file
+        # On a closed pipe rich would end the program.
+        self._console.file = cast("IO[str]", SurvivingStream(self._file))
         self._epochs = run.config["epochs"]
-        self._seconds = []
-        self._console = console
+        self._seconds: list[float] = []
+        self._compiling = True
         self._live = None
-        if console.is_terminal and not console.is_dumb_terminal:
-            records = run.history.epochs
-            start = self._bar(records[-1].epoch if records else 0, [], [])
+        self._place = _Place() if in_notebook() and self._given_console is None else None
+        records = run.history.epochs
+        done = records[-1].epoch if records else 0
+        if done >= self._epochs or (records and records[-1].stopped):
+            return  # a resumed run that has nothing left to do
+        first = f"compiling, epoch {done + 1}/{self._epochs}"
+        if self._console.is_terminal and not self._console.is_dumb_terminal:
+            bar = self._bar(first, done, [], [])
             # No thread repaints between epochs: the numbers change with the epochs only.
-            live = Live(start, console=console, auto_refresh=False)
-            live.start(refresh=True)
-            self._live = live
+            self._live = Live(bar, console=self._console, auto_refresh=False)
+            self._live.start(refresh=True)
+        else:
+            self._print(first)
 
     def on_epoch(self, record: EpochRecord) -> None:
         """Show one epoch."""
-        from rich.text import Text
-
         values, speed = _values(record), self._speed(record)
         if self._live is not None:
-            self._live.update(self._bar(record.epoch, values, speed), refresh=True)
+            count = f"epoch {record.epoch}/{self._epochs}"
+            self._live.update(self._bar(count, record.epoch, values, speed), refresh=True)
             return
         width = len(str(self._epochs))
-        parts = [f"epoch {record.epoch:{width}}/{self._epochs}", *values, *speed]
-        # Text, because a metric's name in brackets must not be taken for rich's markup.
-        self._console.print(Text("  ".join(parts)), soft_wrap=True)
+        self._print("  ".join([f"epoch {record.epoch:{width}}/{self._epochs}", *values, *speed]))
 
     def on_end(self, run: Run) -> None:
-        """Leave the last line standing and give the terminal back."""
+        """Leave the last numbers standing, give the terminal back, and say why the run ended."""
         if self._live is not None:
             self._live.stop()
             self._live = None
+        # What ended the run before its time is being handled while this is called.
+        line = ending(run, sys.exc_info()[1])
+        if self._place is not None:
+            self._place.leave(line)
+            self._place = None
+        else:
+            self._print(line)
+        self._console.file = self._file
+
+    def _print(self, line: str) -> None:
+        from rich.text import Text
+
+        if self._place is not None:
+            self._place.write(line)
+        else:
+            # Text, because a metric's name in brackets must not be taken for rich's markup.
+            self._console.print(Text(line), soft_wrap=True)
 
     def _speed(self, record: EpochRecord) -> list[str]:
+        if self._compiling:  # an epoch that compiles says nothing of the later ones
+            self._compiling = False
+            return []
         parts = []
         if "examples_per_second" in record.values:
             parts.append(f"{record.values['examples_per_second']:.0f} examples/s")
@@ -100,7 +146,7 @@ class Progress(Observer):
             parts.append(f"{duration(epochs_left * statistics.median(self._seconds))} left")
         return parts
 
-    def _bar(self, epoch: int, values: list[str], speed: list[str]) -> RenderableType:
+    def _bar(self, what: str, done: int, values: list[str], speed: list[str]) -> RenderableType:
         from rich.console import Group
         from rich.progress_bar import ProgressBar
         from rich.table import Table
@@ -110,10 +156,35 @@ class Progress(Observer):
         row.add_column(no_wrap=True)
         row.add_column(ratio=1)
         row.add_column(no_wrap=True)
-        bar = ProgressBar(total=self._epochs, completed=epoch)
-        row.add_row(Text(f"epoch {epoch}/{self._epochs}"), bar, Text("  ".join(speed)))
-        # Two rows, since one row of all this does not fit into 80 columns.
-        return Group(row, Text("  ".join(values))) if values else row
+        bar = ProgressBar(total=self._epochs, completed=done)
+        row.add_row(Text(what), bar, Text("  ".join(speed)))
+        # Two rows, since one row of all this does not fit into 80 columns. Their letters are those
+        # that the terminal gets, which may be more: a repaint counts its lines.
+        below = writable("  ".join(values), self._console.encoding)
+        return Group(row, Text(below)) if values else row
+
+
+class _Place:
+    """One line of a notebook's output, which is written anew."""
+
+    def __init__(self) -> None:
+        self._stream = SurvivingStream(sys.stdout)  # of the cell that runs now
+        self._width, self._latest, self._written_at = 0, "", -math.inf
+
+    def write(self, line: str) -> None:
+        self._latest = line
+        if time.monotonic() - self._written_at >= _SECONDS_BETWEEN_LINES:
+            self._flush()
+
+    def leave(self, line: str) -> None:
+        """Show what was written last, and below it a line that stays."""
+        self._flush()
+        print(f"\n{line}", file=self._stream, flush=True)
+
+    def _flush(self) -> None:
+        # Spaces cover what a longer line has left behind.
+        print(f"\r{self._latest:{self._width}}", end="", file=self._stream, flush=True)
+        self._width, self._written_at = len(self._latest), time.monotonic()
 
 
 def _values(record: EpochRecord) -> list[str]:

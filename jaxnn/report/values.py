@@ -7,20 +7,15 @@ other value (`seconds`, `gradient_norm/mean`) belongs to the epoch as a whole.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from jaxnn.train import EpochRecord
 
-__all__ = ["SPLITS", "duration", "label", "lower_is_better", "metric_names", "number"]
+__all__ = ["SPLITS", "duration", "label", "metric_names", "number"]
 
 SPLITS = {"train": "training", "val": "validation"}
-
-_LOWER_IS_BETTER = re.compile(
-    r"(^|_)(loss|penalty|err|error|errors|perplexity|nll|mse|mae|rmse|brier|ece)(_|$)"
-)
 
 
 def metric_names(records: Iterable[EpochRecord]) -> list[str]:
@@ -42,18 +37,6 @@ def metric_names(records: Iterable[EpochRecord]) -> list[str]:
             if split in SPLITS and name not in ("loss", "penalty"):
                 names[name] = None
     return list(names)
-
-
-def lower_is_better(name: str) -> bool:
-    """Guess from `name` whether smaller values are better.
-
-    The answer is no where the name does not tell. So a text that depends on it should say
-    "highest" or "lowest", which is true in any case, rather than "best".
-
-    >>> lower_is_better("val/loss"), lower_is_better("accuracy"), lower_is_better("top_5_error")
-    (True, False, True)
-    """
-    return _LOWER_IS_BETTER.search(name.rpartition("/")[2].lower()) is not None
 
 
 def label(name: str) -> str:

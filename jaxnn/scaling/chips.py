@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from jaxnn.arguments import check_knob
+from jaxnn.arguments import check_knob, check_text
 
 __all__ = ["H100", "TPU_V5E", "TPU_V6E", "Chip"]
 
@@ -24,6 +24,7 @@ class Chip:
         possible time.
 
     Raises:
+      TypeError: a name that is no text, or a rate that is no number.
       ValueError: a number outside its range.
 
     >>> Chip("mine", flops=1e12, memory_bandwidth=1e11).achieved
@@ -37,9 +38,10 @@ class Chip:
     achieved: float = 1.0
 
     def __post_init__(self) -> None:
+        check_text("name", self.name)
         check_knob("flops", self.flops, 0, low_open=True)
         check_knob("memory_bandwidth", self.memory_bandwidth, 0, low_open=True)
-        if self.memory != math.inf:
+        if not (isinstance(self.memory, float) and self.memory == math.inf):
             check_knob("memory", self.memory, 0, low_open=True)
         check_knob("achieved", self.achieved, 0, 1, low_open=True)
 

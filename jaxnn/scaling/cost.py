@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import jax
+import numpy as np
 
-from jaxnn.nn.layers.convolution_on_cpu import without_loops
-from jaxnn.recipe import Recipe, as_maker
+from jaxnn.data.shapes import check_shapes
+from jaxnn.nn.layers.convolution.on_cpu import without_loops
+from jaxnn.recipe import Recipe, as_maker, build
 from jaxnn.train.step.state import init_state
 from jaxnn.train.step.step import train_step
 
@@ -54,6 +57,9 @@ def step_cost(recipe: Recipe, batch: Any) -> StepCost:
       The cost.
 
     Raises:
+      TypeError: no recipe, or a leaf that is no array of numbers.
+      ValueError: arrays without a common leading axis of examples, or, for a recipe with a
+        loss, a batch that is no dict of "x" and "y".
       RuntimeError: JAX was started without its CPU backend.
 
     >>> import jax.numpy as jnp
@@ -64,7 +70,11 @@ def step_cost(recipe: Recipe, batch: Any) -> StepCost:
     >>> round(cost.flops / products, 1), cost.gradient_bytes  # 4 bytes a parameter
     (1.0, 1628200)
     """
-    batch, maker = jax.eval_shape(lambda arrays: arrays, batch), as_maker(recipe)
+    maker = as_maker(recipe)
+    examples, batch = check_shapes("batch", batch), jax.eval_shape(lambda arrays: arrays, batch)
+    own_objective = build(maker, {}, np.int32(0)).objective is not None
+    if not own_objective and not (isinstance(batch, Mapping) and {"x", "y"} <= set(batch)):
+        raise ValueError(f'batch must be a dict that holds "x" and "y", got {batch!r}')
     with jax.default_device(jax.local_devices(backend="cpu")[0]):
         state = jax.eval_shape(partial(init_state, maker, 0), batch)
         # A jit of its own: this program must not be shared with a run's, in either direction.
@@ -73,7 +83,7 @@ def step_cost(recipe: Recipe, batch: Any) -> StepCost:
             compiled = step.lower(state, batch).compile()
     analysis: Any = compiled.cost_analysis()
     return StepCost(
-        examples=jax.tree.leaves(batch)[0].shape[0],
+        examples=examples,
         flops=analysis["flops"],
         memory_bytes=analysis["bytes accessed"],
         gradient_bytes=_bytes(state.params),

@@ -78,6 +78,7 @@ def estimate_scaling(
       A row for each number of devices.
 
     Raises:
+      TypeError: a chip or an interconnect of another class, or devices that are no sequence.
       ValueError: a number of devices that leaves a group incomplete, or a chip whose memory
         cannot hold the state and the gradients.
       RuntimeError: JAX was started without its CPU backend.
@@ -101,6 +102,13 @@ def estimate_scaling(
 
     Source: S. Williams, A. Waterman, D. Patterson, Roofline, 2009, for the work.
     """
+    for name, value, kind in (("chip", chip, Chip), ("interconnect", interconnect, Interconnect)):
+        if not isinstance(value, kind):
+            raise TypeError(f"{name} must be a jaxnn.scaling.{kind.__name__}, got {value!r}")
+    if not isinstance(devices, Sequence) or isinstance(devices, str | bytes):
+        raise TypeError(f"devices must be a sequence of numbers of devices, got {devices!r}")
+    for count in devices:  # before the step is compiled
+        interconnect.all_reduce_seconds(0, count)
     cost = step_cost(recipe, batch)
     held = cost.state_bytes + cost.gradient_bytes
     if held > chip.memory:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from jaxnn.arguments import check_knob, check_positive_int
+from jaxnn.arguments import check_knob, check_positive_int, check_text
 
 __all__ = ["H100_CLUSTER", "TPU_V5E_PODS", "TPU_V6E_PODS", "Interconnect", "sent_in_all_reduce"]
 
@@ -26,6 +26,7 @@ class Interconnect:
       torus: dimensions of the torus that the links of a group form; 1 for a ring or a switch.
 
     Raises:
+      TypeError: a name that is no text, or a rate that is no number.
       ValueError: a number outside its range.
 
     >>> host = Interconnect("host", 8, 100e9, 1e-6, network_bandwidth=10e9, network_latency=5e-6)
@@ -42,6 +43,7 @@ class Interconnect:
     torus: int = 1
 
     def __post_init__(self) -> None:
+        check_text("name", self.name)
         check_positive_int("group", self.group)
         check_knob("link_bandwidth", self.link_bandwidth, 0, low_open=True)
         check_knob("link_latency", self.link_latency, 0)
@@ -72,11 +74,13 @@ class Interconnect:
           Seconds.
 
         Raises:
-          ValueError: a number of devices that leaves a group incomplete.
+          TypeError: a size that is no number.
+          ValueError: a size below 0, or a number of devices that leaves a group incomplete.
 
         Source: R. Thakur, R. Rabenseifner, W. Gropp, Optimization of collective communication
         operations in MPICH, 2005.
         """
+        check_knob("size", size, 0)
         devices = check_positive_int("devices", devices)
         if devices > self.group and devices % self.group:
             raise ValueError(

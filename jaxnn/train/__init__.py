@@ -1,8 +1,11 @@
 """Training: the state, the pure step, the compiled loop, and `fit` around them."""
 
-from jaxnn.train.control.early_stopping import EarlyStopping, early_stopping
+from jaxnn.train.bundle.bundle import Bundle, load_bundle
+from jaxnn.train.bundle.encoding import Encoding
+from jaxnn.train.control.early_stopping import EarlyStopping, early_stopping, keep_best
 from jaxnn.train.control.protocol import Controller
 from jaxnn.train.control.rate import halve_and_go_back, halve_on_rise, plateau
+from jaxnn.train.control.stop_when import stop_when
 from jaxnn.train.devices import distributed
 from jaxnn.train.devices.choose import device_names, unused_accelerator
 from jaxnn.train.devices.compilation import use_compilation_cache
@@ -19,10 +22,12 @@ from jaxnn.train.step.step import eval_step, predict_step, train_step
 from jaxnn.train.step.trace import Probe, StepTrace, TapProbe
 
 __all__ = [
+    "Bundle",
     "ChunkRecord",
     "Control",
     "Controller",
     "EarlyStopping",
+    "Encoding",
     "Epoch",
     "EpochRecord",
     "History",
@@ -43,10 +48,13 @@ __all__ = [
     "halve_and_go_back",
     "halve_on_rise",
     "init_state",
+    "keep_best",
     "load",
+    "load_bundle",
     "plateau",
     "pmap_step",
     "predict_step",
+    "stop_when",
     "train_step",
     "unused_accelerator",
     "use_compilation_cache",

@@ -39,6 +39,9 @@ def each_epoch(
     probes: Sequence[Probe] = (),
     accumulate: int = 1,
     eval_batch_size: int | None = None,
+    steps_per_epoch: int | None = None,
+    evaluate_every_epochs: int | None = None,
+    evaluate_every_steps: int | None = None,
     devices: Devices = None,
     rules: Rules | None = None,
     zero1: bool = False,
@@ -50,7 +53,8 @@ def each_epoch(
 
     Args:
       recipe, data, epochs, batch_size, key, knobs, state, step, probes, accumulate,
-      eval_batch_size, devices, rules, zero1:
+      eval_batch_size, steps_per_epoch, evaluate_every_epochs, evaluate_every_steps, devices, rules,
+      zero1:
         as in `fit`.
 
     Returns:
@@ -85,6 +89,9 @@ def each_epoch(
             probes=tuple(probes),
             accumulate=accumulate,
             eval_batch_size=eval_batch_size,
+            steps_per_epoch=steps_per_epoch,
+            evaluate_every_epochs=evaluate_every_epochs,
+            evaluate_every_steps=evaluate_every_steps,
             devices=devices,
             rules=rules,
             zero1=zero1,
@@ -95,7 +102,14 @@ def each_epoch(
 
 def _epochs(prepared: Prepared, total: int) -> Iterator[Epoch]:
     program = prepared.program
-    loop = Loop(program, prepared.state, prepared.train, prepared.val, prepared.key)
+    loop = Loop(
+        program,
+        prepared.state,
+        prepared.train,
+        prepared.val,
+        prepared.key,
+        cadence=prepared.cadence,
+    )
     while loop.epoch < total:
         record = loop.collect(loop.launch())
         yield Epoch(record, as_given(program.step, copy(loop.state)))

@@ -11,13 +11,14 @@ from typing import Any
 
 from jaxnn.arguments import check_positive_int
 from jaxnn.recipe import MakeRecipe, Recipe, build
+from jaxnn.train.bundle.encoding import encoding_of, read_encoding, write_encoding
 from jaxnn.train.control.protocol import finish
 from jaxnn.train.devices.choose import Devices, Rules
 from jaxnn.train.devices.distributed import any_process, is_first, wait_for_all
 from jaxnn.train.devices.transfer import copy
 from jaxnn.train.keeper import Keeper
 from jaxnn.train.loop.loop import Loop
-from jaxnn.train.observers import Observer, as_observer, chunk_listener
+from jaxnn.train.observers import Observer, chunk_listener, with_progress
 from jaxnn.train.prepare.prepare import prepare
 from jaxnn.train.prepare.setup import Setup
 from jaxnn.train.record.folder import RunFolder, find_folder
@@ -44,12 +45,16 @@ def fit(
     step: Step | None = None,
     probes: Sequence[Probe] = (),
     observers: Sequence[Observer | Callable[[EpochRecord], Any]] = (),
+    progress: bool | None = None,
     folder: str | os.PathLike[str] | None = None,
     resume: str | os.PathLike[str] | None = None,
     checkpoint_every: int | None = None,
     steps_per_call: int | None = None,
     accumulate: int = 1,
     eval_batch_size: int | None = None,
+    steps_per_epoch: int | None = None,
+    evaluate_every_epochs: int | None = None,
+    evaluate_every_steps: int | None = None,
     settings: Mapping[str, Any] | None = None,
     devices: Devices = None,
     rules: Rules | None = None,
@@ -65,7 +70,8 @@ def fit(
     Args:
       recipe: what is trained: a `Recipe`, or `make_recipe: knobs -> Recipe`, which compiles
         once for all values of the knobs. None where `step` and `state` are your own.
-      data: a `jaxnn.data.Data`, or one batch pytree (n, …) to train on. Arrays too large for
+      data: a `jaxnn.data.Data`, or one batch (n, …) to train on: a dict of `x` and `y`, a pair
+        (x, y), or, for an objective of your own, any pytree. Arrays too large for
         the device are streamed: `jaxnn.data.stream(arrays)`, `jaxnn.data.iterate(batches)`, or
         any loader that is an iterable of batches.
       epochs: the total number of passes over the training data, including those of the run
@@ -81,6 +87,8 @@ def fit(
       probes: diagnostics computed inside the step; see `jaxnn.inspect`.
       observers: objects that watch the run from the host, such as `jaxnn.report.Progress()`.
         A plain function is called with every epoch's record. See `jaxnn.train.Observer`.
+      progress: whether each epoch is shown as it ends, by `jaxnn.report.Progress()`. None: in a
+        notebook, unless one of the observers shows it already.
       folder: a new folder for settings, history and checkpoints; None writes nothing.
       resume: the folder of this same run, to go on from its last checkpoint. The result equals
         that of a run that never stopped, bit for bit. On other devices it is equal up to
@@ -91,6 +99,16 @@ def fit(
       accumulate: the number of micro-batches in which a batch is computed, one after the other,
         to save memory. The update is that of the whole batch. It divides the batch size.
       eval_batch_size: rows of a batch in evaluation; None: 512, or `batch_size` if larger.
+      steps_per_epoch: batches of an epoch, for streamed data. The next epoch goes on where the
+        one before stood, and what has ended starts anew. None: an epoch is the whole of the
+        data. An iterable without a length must then end within 10 million rows. See
+        `jaxnn.data.iterate`, whose argument does the same for validation data.
+      evaluate_every_epochs: the run is evaluated, and its controllers act, at the end of every
+        so many epochs; None: of each.
+      evaluate_every_steps: the run is evaluated, and its controllers act, after every so many
+        steps of the run instead, also in the middle of an epoch. A patience then counts these
+        evaluations. The epoch's record has the values of the last one in it, and
+        `history.step_series("val/loss")` has them all. None: at the end of epochs.
       settings: anything JSON-like to record beside the run's own settings.
       devices: None: all devices, sharded where there are several; but one device where
         `jax_default_device` is set. An int n: the first n devices. "sharded": `jit` over a mesh
@@ -137,7 +155,7 @@ def fit(
     ):
         if value is not None:
             check_positive_int(name, value)
-    watching = [as_observer(observer) for observer in observers]
+    watching = with_progress(observers, progress)
     if not is_first():  # of several processes the first alone shows and writes
         watching = []
     files = find_folder(folder, resume)
@@ -153,6 +171,9 @@ def fit(
             probes=tuple(probes),
             accumulate=accumulate,
             eval_batch_size=eval_batch_size,
+            steps_per_epoch=steps_per_epoch,
+            evaluate_every_epochs=evaluate_every_epochs,
+            evaluate_every_steps=evaluate_every_steps,
             devices=devices,
             rules=rules,
             zero1=zero1,
@@ -166,12 +187,22 @@ def fit(
     }
     program, start, done = prepared.program, prepared.state, 0
     given = partial(as_given, program.step)
-    run = Run(given(start), History(), config, None, program.make_recipe, program.placement)
+    run = Run(
+        given(start),
+        History(),
+        config,
+        None,
+        program.make_recipe,
+        program.placement,
+        encoding_of(data),
+    )
     if files is not None:
         run.folder = files.path
         if resume is not None:
             start, done, run.history = _restored(files, start, config)
             run.state = given(start)
+            if run.encoding.is_empty:  # resumed with the bare arrays
+                run.encoding = read_encoding(files.path)
     loop = Loop(
         program,
         start,
@@ -182,6 +213,7 @@ def fit(
         step=run.history.epochs[-1].step if run.history.epochs else 0,
         steps_per_call=steps_per_call,
         on_chunk=chunk_listener(watching),
+        cadence=prepared.cadence,
     )
     keeper = Keeper(files, loop, checkpoint_every, done)
     shows_state = any(getattr(observer, "reads_state", True) for observer in watching)
@@ -192,6 +224,8 @@ def fit(
         wait_for_all("jaxnn: before the folder is written")
         if files is not None:  # not before every observer has agreed to begin
             files.begin(config, run.history)
+            if is_first():
+                write_encoding(files.path, run.encoding)
             stack.callback(files.flush)  # before the observers end, whatever ends the run
             if state is not None and not done:
                 keeper.keep_last(0)  # a start that the arguments of a resumption do not give

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,30 +14,31 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnn.arguments import check_positive_int
-from jaxnn.data.batches import in_order, size, steps_in, take
-from jaxnn.data.validate import check_batch
 from jaxnn.describe import describe, differences
 from jaxnn.recipe import MakeRecipe, Recipe, as_maker, build
+from jaxnn.train.bundle.encoding import Encoding, read_encoding, write_encoding
+from jaxnn.train.bundle.files import holds_a_bundle, write_bundle
+from jaxnn.train.bundle.network import ROWS, Network
+from jaxnn.train.bundle.predictor import Predictor
+from jaxnn.train.bundle.run_folder import facts_of, inputs_layout
 from jaxnn.train.control.protocol import finish
+from jaxnn.train.devices.distributed import is_first
 from jaxnn.train.devices.placement import Placement
-from jaxnn.train.devices.transfer import fetch
-from jaxnn.train.loop.evaluation import evaluate
-from jaxnn.train.prepare.check_data import check_labels, eval_rows
 from jaxnn.train.record.folder import RunFolder
 from jaxnn.train.record.history import History
 from jaxnn.train.record.layout import from_layout
+from jaxnn.train.record.view.glance import joined, short
 from jaxnn.train.step.state import TrainState, init_state
-from jaxnn.train.step.step import predict_step
 
 __all__ = ["Run", "load"]
 
-_ROWS = 512  # of a batch where no gradient is needed and the user does not say
-
 
 @dataclass
-class Run:
+class Run(Predictor):
     """A trained network with its record.
+
+    `predict` takes preprocessed inputs, such as `data.test`; `predict_classes`,
+    `predict_probabilities` and `predict_targets` take raw ones.
 
     Attributes:
       state: the last state, with the best weights in place where a controller keeps them. A
@@ -46,6 +48,8 @@ class Run:
       folder: the run's folder, or None.
       make_recipe: builds the recipe from `state.knobs`; None for a state of your own.
       placement: where the state lies on several devices; None for one device.
+      encoding: the preprocessing of the inputs, the names of the classes and the scaling of the
+        targets, where the data had any.
     """
 
     state: Any
@@ -54,36 +58,27 @@ class Run:
     folder: Path | None
     make_recipe: MakeRecipe | None
     placement: Placement | None = None
+    encoding: Encoding = field(default_factory=Encoding)
 
-    def predict(self, x: Any, *, batch_size: int = _ROWS) -> Any:
-        """Compute the model's outputs for any number of inputs, with dropout off.
+    def __repr__(self) -> str:
+        epochs = self.history.epochs
+        last = epochs[-1].values if len(epochs) else {}
+        names = [name for part in ("val/", "train/") for name in last if name.startswith(part)]
+        values = joined([f"{name} {short(last[name])}" for name in names], most=4)
+        where = "" if self.folder is None else f", in {short(self.folder, 80)}"
+        return f"Run of {len(epochs):,} epochs{where}" + (f": {values}" if values else "")
 
-        Args:
-          x: (n, …), or a pytree of such arrays where the model takes one; preprocessed as
-            the training inputs were.
-          batch_size: rows computed at once.
+    def _repr_html_(self) -> str:
+        """The run in a line, its loss over epochs, and the last values, for a notebook."""
+        return f"<p>{html.escape(repr(self))}</p>{self.history._repr_html_()}"
 
-        Returns:
-          NumPy arrays (n, …); for a classifier, logits.
-
-        Raises:
-          ValueError: no rows, NaN or Inf, leaves of different length.
-        """
-        make_recipe = self._recipe("predict")
-        n = check_batch("inputs", {"x": x})
-        rows = min(n, check_positive_int("batch_size", batch_size))
-        data = self._placed({"x": x})
-        outputs = [
-            _predict(make_recipe, rows, self.placement, self.state, data, np.int32(index))
-            for index in range(steps_in(n, rows))
-        ]
-        return jax.tree.map(lambda *parts: np.concatenate(parts)[:n], *fetch(outputs))
-
-    def evaluate(self, data: Any, *, batch_size: int = _ROWS) -> dict[str, Any]:
+    def evaluate(self, data: Any, *, batch_size: int = ROWS) -> dict[str, Any]:
         """Compute loss and metrics over a data set; a ragged last batch is exact.
 
         Args:
-          data: a batch of any number of rows, such as `data.test`.
+          data: a batch of any number of rows, such as `data.test`, or a pair (x, y), its inputs
+            preprocessed as in training; or a stream or an iterable of batches, such as a loader,
+            whose sums are added over its batches. Of a `jaxnn.data.Data` give one part.
           batch_size: rows computed at once.
 
         Returns:
@@ -93,12 +88,36 @@ class Run:
         Raises:
           ValueError, TypeError: data that the recipe cannot be evaluated on.
         """
-        make_recipe = self._recipe("evaluate")
-        check_batch("data", data)
-        rows = eval_rows(data, check_positive_int("batch_size", batch_size))
-        check_labels(make_recipe, self.state, "data", data)
-        values = fetch(evaluate(make_recipe, rows, self.placement, self.state, self._placed(data)))
+        values = self._network("evaluate").metrics(data, batch_size)
         return {name: value if value.ndim else float(value) for name, value in values.items()}
+
+    def export(self, folder: str | os.PathLike[str]) -> Path:
+        """Write what predicting takes to a new folder, for `jaxnn.load_bundle` or plain Flax.
+
+        That is the parameters and the model's state, preprocessing, class names, the scaling of
+        targets, the shape and dtype of the inputs, and the versions: no code, no optimizer, and
+        nothing pickled. With `Recipe.average` the averaged parameters are exported, as they are
+        those that predict.
+
+        Args:
+          folder: a new folder, or one without a run or a bundle.
+
+        Returns:
+          The folder.
+
+        Raises:
+          ValueError: the folder holds a run or a bundle, or the run trained a state of its own.
+        """
+        make_recipe = self._recipe("export")
+        path = Path(folder)
+        RunFolder(path).require_none("folder")
+        if holds_a_bundle(path):
+            raise ValueError(f"folder must be a new or empty folder, got {path}, with a bundle")
+        facts, arrays = facts_of(self.config, make_recipe, self.state)
+        if is_first():
+            write_encoding(path, self.encoding)
+            write_bundle(path, facts, arrays)
+        return path
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write state, history and settings to a new folder, for `jaxnn.load`.
@@ -109,12 +128,18 @@ class Run:
         files = RunFolder(folder)
         files.require_none("folder")
         files.write(self.config, self.history)
+        if is_first():
+            write_encoding(files.path, self.encoding)
         files.save_final(self.state, len(self.history.epochs))
         return files.path
 
-    def _placed(self, data: Any) -> Any:
-        data = jax.tree.map(jnp.asarray, data)
-        return data if self.placement is None else self.placement.replicate(data)
+    def _network(self, method: str) -> Network:
+        make_recipe = self._recipe(method)
+        return Network(make_recipe, self.state, self.placement, inputs_layout(self.config))
+
+    def _loss(self) -> Any:
+        make_recipe = self._recipe("predict_classes")
+        return describe(build(make_recipe, self.state.knobs, self.state.clock).loss)
 
     def _recipe(self, method: str) -> MakeRecipe:
         if self.make_recipe is None:
@@ -125,7 +150,8 @@ class Run:
 def load(folder: str | os.PathLike[str], recipe: Recipe | MakeRecipe) -> Run:
     """Load the run that `Run.save`, or `fit` with a folder, has written.
 
-    Code is not stored, so the recipe is given again. It must have the same description.
+    Code is not stored, so the recipe is given again. It must have the same description. To
+    predict alone, `jaxnn.load_bundle` takes the same folder and needs at most the model.
 
     Args:
       folder: of the run.
@@ -153,7 +179,8 @@ def load(folder: str | os.PathLike[str], recipe: Recipe | MakeRecipe) -> Run:
         from_layout(config["data"]["train"]["layout"]),
     )
     state, done = files.restore_final(like)
-    return Run(state, files.history(until=done), config, files.path, make_recipe)
+    history, encoding = files.history(until=done), read_encoding(files.path)
+    return Run(state, history, config, files.path, make_recipe, encoding=encoding)
 
 
 def _finished_state(make_recipe: MakeRecipe, knobs: Any, batch: Any) -> TrainState:
@@ -161,19 +188,3 @@ def _finished_state(make_recipe: MakeRecipe, knobs: Any, batch: Any) -> TrainSta
     knobs = jax.tree.map(lambda knob: jnp.asarray(knob, float), knobs)
     state = init_state(make_recipe, 0, batch, knobs)
     return finish(build(make_recipe, knobs, state.clock), state)
-
-
-@partial(jax.jit, static_argnums=(0, 1, 2))
-def _predict(
-    make_recipe: MakeRecipe,
-    rows: int,
-    placement: Placement | None,
-    state: TrainState,
-    data: Any,
-    index: jax.Array,
-) -> Any:
-    batch = take(data, in_order(size(data), rows), index, rows)
-    if placement is None:
-        return predict_step(make_recipe, state, batch["x"])
-    outputs = predict_step(make_recipe, state, placement.split(batch)["x"])
-    return placement.everywhere(outputs)

@@ -75,6 +75,12 @@ def test_what_classes_round_away_is_made_up_for():
     assert [len(part) for part in parts] == [180, 60, 60]
 
 
+def test_every_class_is_trained_on():
+    labels = np.repeat(np.arange(30), 2)  # shares of 0.2, 0.9 and 0.9: the first is the smallest
+    train, _, _ = split_indices(60, key=0, fractions=(0.1, 0.45, 0.45), labels=labels)
+    np.testing.assert_array_equal(np.unique(labels[train]), np.arange(30))
+
+
 def test_a_share_that_is_whole_stays_so_whatever_is_owed():
     # 0.29 * 100 is below 29 in floating point, and the five classes of 3, by 0.87 each,
     # have given the first part more than its share.
@@ -110,6 +116,11 @@ def test_names_serve_as_labels_as_numbers_do():
         (10, {"labels": np.zeros(9)}, r"labels must have shape \(10,\).*got \(9,\)"),
         (10, {"labels": np.zeros((10, 2))}, r"got \(10, 2\)"),
         (3, {"fractions": (0.9, 0.1)}, "no part empty.*parts of 3, 0 from 3 examples"),
+        (
+            10,
+            {"labels": ["a"] * 9 + ["b"]},
+            "at least 2 examples of each class, .* got 1 of class 'b'",
+        ),
         (0, {}, "n must be a positive integer, got 0"),
     ],
 )

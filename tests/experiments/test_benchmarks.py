@@ -16,8 +16,9 @@ from experiments.benchmarks import __main__ as benchmarks
 from experiments.benchmarks.competitors import COMPETITORS, OURS, make, present
 from experiments.benchmarks.race import AGAIN, race
 from experiments.benchmarks.startup import startup
-from experiments.benchmarks.tasks import Set, Start, Task
+from experiments.benchmarks.tasks import TASKS, Set, Start, Task
 from experiments.benchmarks.timing import Quartiles, alternate
+from experiments.options import chosen_rows
 
 DENSE = Task("dense", (6,), batch=4, batches=1, epochs=3, hidden=(5,))
 IMAGES = Task("images", (8, 8, 3), batch=4, batches=1, epochs=3, hidden=(5,), channels=(3, 2))
@@ -100,6 +101,24 @@ def test_peers_are_chosen_by_the_beginning_of_their_name():
     assert set(present(())) <= set(COMPETITORS) - {OURS}
 
 
+def test_a_name_that_there_is_not_is_refused():
+    with pytest.raises(ValueError, match=r"one of Flax loop.*got 'nosuch'"):
+        present(("nosuch",))
+
+
+def test_the_rows_of_the_readme_are_rows():
+    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    table = readme[readme.index("| row | batch |") :].partition("\n\n")[0].splitlines()[2:]
+    names = [[cell.strip() for cell in line.split("|")[1:3]] for line in table]
+    batches = {task.name: str(task.batch) for task in TASKS}
+    assert len(names) >= 6
+    for name, batch in names:
+        assert batches[name] == batch
+        assert name in chosen_rows([name.upper()], batches)
+    commands = re.findall(r"experiments\.benchmarks`.*?`--only \"(.*?)\"", readme, re.S)
+    assert commands and set(commands) <= set(batches)
+
+
 def test_start_up_compares_cold_with_cold_and_warm_with_warm(monkeypatch):
     started, seconds = [], {}
 
@@ -121,7 +140,7 @@ def test_start_up_compares_cold_with_cold_and_warm_with_warm(monkeypatch):
     monkeypatch.setattr("experiments.benchmarks.startup._first_epoch", first_epoch)
     monkeypatch.setattr("experiments.benchmarks.startup.alternate", alternate)
     found = startup("mlp", 3)
-    ours, script = "experiments.digits", "experiments.benchmarks.flax_script"
+    ours, script = "experiments.digits", "experiments.benchmarks.peers.flax_script"
     full = {
         name: [filled for module, _, filled in started if module == name] for name in (ours, script)
     }

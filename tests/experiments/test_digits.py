@@ -46,7 +46,8 @@ def test_the_command(tmp_path):
     settings = json.loads((folder / "config.json").read_text())["settings"]
     assert settings["optimizer"]["learning_rate"] == 3e-3
     assert (settings["epochs"], settings["seed"]) == (5, 7)
-    assert float(result.stdout.splitlines()[-3].split()[2]) > 0.8
+    # 0.955 to 0.98 over seeds; the running statistics of batch normalization must be up to date.
+    assert float(result.stdout.splitlines()[-3].split()[2]) > 0.9
 
 
 def test_help_explains_every_option(tmp_path):
@@ -73,7 +74,7 @@ def test_help_explains_every_option(tmp_path):
 )
 def test_bad_input_is_one_clear_line(tmp_path, options, message):
     result = command(*options, cwd=tmp_path)
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert message in result.stderr
     assert "Traceback" not in result.stderr
 

@@ -43,14 +43,16 @@ def command(name, *options, cwd):
 
 
 def test_the_command(tmp_path, idx_folder):
-    result = command("mnist", "--folder", idx_folder, "--epochs", "3", "--seed", "7", cwd=tmp_path)
+    result = command(
+        "mnist", "--data-folder", idx_folder, "--epochs", "3", "--seed", "7", cwd=tmp_path
+    )
     assert result.returncode == 0, result.stderr
     accuracy, folder, page = (line.split()[2:] for line in result.stdout.splitlines()[-3:])
     run = tmp_path / result.stdout.splitlines()[-2].split()[-1]
     assert run.name.startswith("mnist-") and run.name.endswith("-seed7")
     assert (run / "report.html").exists() and not folder and not page
     settings = json.loads((run / "config.json").read_text())["settings"]
-    assert (settings["epochs"], settings["folder"]) == (3, str(idx_folder))
+    assert (settings["epochs"], settings["data_folder"]) == (3, str(idx_folder))
     assert float(accuracy[0]) > 0.9  # the ten pictures behind the noise are easy to tell
 
 
@@ -59,7 +61,12 @@ def test_without_files_the_command_says_what_to_do(tmp_path):
     result = command(name, cwd=tmp_path)
     assert result.returncode == 1
     (line,) = result.stderr.splitlines()
-    for part in (f"error: {name} lacks", str(tmp_path / "cache" / name), "--download", "--folder"):
+    for part in (
+        f"error: {name} lacks",
+        str(tmp_path / "cache" / name),
+        "--download",
+        "--data-folder",
+    ):
         assert part in line
     assert not list(tmp_path.iterdir())
 
@@ -68,7 +75,14 @@ def test_help_explains_every_option(tmp_path):
     result = command("cifar10", "--help", cwd=tmp_path)
     assert result.returncode == 0
     options = re.findall(r"^│ (--[\w.-]+)", result.stdout, re.M)
-    assert {"--folder", "--download", "--model", "--resnet.depth", "--crop"} <= set(options)
+    assert {
+        "--folder",
+        "--data-folder",
+        "--download",
+        "--model",
+        "--resnet.depth",
+        "--crop",
+    } <= set(options)
     text = " ".join(result.stdout.replace("│", " ").split())
     for option in options:
         explanation = text[text.index(option + " ") :].partition("(default")[0]
@@ -79,15 +93,15 @@ def test_a_broken_file_is_one_clear_line(tmp_path, idx_folder):
     write_idx(tmp_path / "own")
     path = tmp_path / "own" / "t10k-labels-idx1-ubyte.gz"
     path.write_bytes(path.read_bytes()[:-3])
-    result = command("fashion_mnist", "--folder", "own", cwd=tmp_path)
-    assert result.returncode == 1
+    result = command("fashion_mnist", "--data-folder", "own", cwd=tmp_path)
+    assert result.returncode == 2
     assert result.stderr.strip() == f"error: own/{path.name} is a broken gzip file: it is cut off"
 
 
 @pytest.mark.slow
 def test_an_interrupted_run_goes_on(tmp_path, idx_folder):
     settings = {
-        "folder": idx_folder,
+        "data_folder": idx_folder,
         "epochs": 3,
         "mlp": images.MLP(hidden=(16,), dropout_rate=0.2),
         "optimizer": images.Optimizer(kind="nesterov", learning_rate=0.05),
@@ -97,11 +111,11 @@ def test_an_interrupted_run_goes_on(tmp_path, idx_folder):
         def on_epoch(self, record):
             raise KeyboardInterrupt
 
-    straight = fashion_mnist.main(fashion_mnist.Config(**settings, out=tmp_path / "straight"))
+    straight = fashion_mnist.main(fashion_mnist.Config(**settings, folder=tmp_path / "straight"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(jaxnn.report, "Progress", Interrupt)
         with pytest.raises(KeyboardInterrupt):
-            fashion_mnist.main(fashion_mnist.Config(**settings, out=tmp_path / "stopped"))
+            fashion_mnist.main(fashion_mnist.Config(**settings, folder=tmp_path / "stopped"))
     resumed = fashion_mnist.main(fashion_mnist.Config(**settings, resume=tmp_path / "stopped"))
     for got, want in zip(
         resumed.history.series("val/loss"), straight.history.series("val/loss"), strict=True
@@ -116,8 +130,8 @@ def test_an_interrupted_run_goes_on(tmp_path, idx_folder):
         (mnist.Config(model="convnet"), 320 + 18496 + 49 * 64 * 128 + 128 + 1290),
         (
             cifar10.Config(),
-            # kernels and biases, then the scale and bias of batch normalization
-            (896 + 18496 + 73856 + 16 * 128 * 128 + 128 + 1290) + 2 * (32 + 64 + 128 + 128),
+            # kernels, and the scale and bias of batch normalization in place of biases
+            (864 + 18432 + 73728 + 16 * 128 * 128 + 1290) + 2 * (32 + 64 + 128 + 128),
         ),
         (cifar10.Config(model="resnet"), 269722),
     ],
@@ -161,7 +175,12 @@ def test_the_rate_falls_along_a_cosine_over_the_whole_run():
 def test_cifar_learns_generated_pictures(model, tmp_path, capsys):
     write_cifar(tmp_path / "data", batch=60, test=60)
     config = cifar10.Config(
-        folder=tmp_path / "data", model=model, epochs=30, out=tmp_path / "run", flip=None, crop=None
+        data_folder=tmp_path / "data",
+        model=model,
+        epochs=30,
+        folder=tmp_path / "run",
+        flip=None,
+        crop=None,
     )
     cifar10.main(config)
     accuracy = re.search(r"test accuracy ([\d.]+)", capsys.readouterr().out)

@@ -50,7 +50,7 @@ def test_help_explains_every_option(tmp_path, name):
 
 def test_a_bad_value_is_one_clear_line(tmp_path):
     result = command("theano_logistic", "--learning-rate", "-1", "--steps", "1", cwd=tmp_path)
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert result.stderr == "error: learning_rate must be in [0, inf), got -1.0\n"
 
 

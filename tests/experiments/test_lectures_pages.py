@@ -54,7 +54,7 @@ def test_no_optimizer_of_jaxnn_is_missing():
         )
 
     ours = {name for name in optim.__all__ if takes_a_rate(getattr(optim, name))}
-    ours.remove("scale_by_learning_rate")
+    ours -= {"scale_by_learning_rate", "soft_threshold"}  # parts of an optimizer
     made = optimizer_paths.OPTIMIZERS.values()
     assert ours == {getattr(make, "func", make).__name__ for make in made}
     families = [name for family in optimizer_paths.FAMILIES.values() for name in family]

@@ -85,7 +85,7 @@ def test_devices_reach_fit(module, devices, pictures, monkeypatch):
 
     monkeypatch.setattr(jaxnn, "fit", fit)
     monkeypatch.setattr(jaxnn.train, "each_epoch", fit)
-    settings = SMALL[module] | ({"folder": pictures[module]} if module in pictures else {})
+    settings = SMALL[module] | ({"data_folder": pictures[module]} if module in pictures else {})
     with pytest.raises(Reached) as reached:
         module.main(module.Config(**settings, devices=devices))
     assert reached.value.args == (devices,)
@@ -108,7 +108,7 @@ def test_devices_give_the_numbers_of_one(module, tmp_path, capsys):
 
 def test_other_devices_are_one_clear_line(tmp_path):
     result = command(LINE, "--devices", "all", cwd=tmp_path)
-    assert result.returncode == 1
+    assert result.returncode == 2
     (line,) = result.stderr.splitlines()
     assert line.startswith("error: devices must be None, a number of devices, 'sharded', 'pmap'")
     assert line.endswith("got 'all'")
@@ -137,7 +137,7 @@ def test_a_home_that_cannot_be_written_to_stops_nothing(tmp_path):
     assert result.returncode == 0, result.stderr
     assert "note: compiled programs are not kept: " in result.stderr
     asked = command(LINE, "--compilation-cache", str(tmp_path / "home"), cwd=tmp_path)
-    assert asked.returncode == 1
+    assert asked.returncode == 2
     assert asked.stderr.startswith("error: compilation cache must be a folder")
 
 

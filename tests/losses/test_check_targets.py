@@ -97,6 +97,34 @@ def test_where_nothing_counts_nothing_is_refused(targets):
     check(targets, np.zeros(4))
 
 
+def test_shapes_and_kinds_are_said_before_anything_is_compiled():
+    refused = {
+        r"must have shape \(4,\) .* got \(4, 1\); use y.ravel\(\)": (np.ones((4, 1), int), {}),
+        "must be integer classes, got float64": (np.array([0, 1.5, 1, 0]), {}),
+        "must be integer classes, got bool": (np.array([True] * 4), {}),
+        r"outputs, \(n, 1\), got \(4,\); use y\[:, None\]": (
+            np.ones(4),
+            {"loss": squared_error, "shape": (1, 1)},
+        ),
+        "must hold real numbers, got dtype complex128": (
+            np.ones((4, 3)) * 1j,
+            {"loss": squared_error},
+        ),
+        "must be -1": (np.ones((4, 3)) * 0, {"loss": jaxnn_losses.hinge}),
+    }
+    for message, (targets, settings) in refused.items():
+        with pytest.raises((TypeError, ValueError), match=message):
+            check(targets, **settings)
+
+
+def test_ignored_labels_are_not_checked():
+    ignoring = partial(softmax_cross_entropy, ignore_index=-100)
+    check(np.array([0, -100, 2, 0]), loss=ignoring)
+    check(np.full(4, -100), loss=ignoring)
+    with pytest.raises(ValueError, match="from 0 to 2, got -1"):
+        check(np.array([0, -100, -1, 0]), loss=ignoring)
+
+
 def test_losses_without_a_check_take_anything():
     check(np.full((4, 3), -7.0), loss=squared_error)
     check(np.array([-1]), loss=lambda outputs, targets: outputs)

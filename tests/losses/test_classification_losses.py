@@ -142,3 +142,35 @@ def test_sigmoid_cross_entropy_broadcasts_nothing(targets):
 def test_labels_that_are_no_integers_are_refused(dtype):
     with pytest.raises(TypeError, match=f"must be integer classes, got {dtype}"):
         softmax_cross_entropy(jnp.ones((8, 5)), jnp.ones(8, dtype))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16", "int32"])
+def test_narrow_labels_of_many_classes(dtype):
+    """256 classes do not wrap to 0 in the dtype of the labels."""
+    classes = min(256, np.iinfo(dtype).max + 1)
+    logits, labels = np.zeros((2, classes), np.float32), np.array([0, classes - 1], dtype)
+    for settings in ({}, {"label_smoothing": 0.1}, {"class_weights": np.ones(classes)}):
+        found = softmax_cross_entropy(logits, labels, **settings, ignore_index=-100)
+        np.testing.assert_allclose(found, np.log(classes), rtol=1e-5)
+
+
+@pytest.mark.parametrize("wide", [np.int64, np.uint64])
+def test_labels_that_jax_would_narrow_are_refused_on_the_host(wide):
+    labels = np.array([2**32, 1], wide)
+    with pytest.raises(ValueError, match=r"labels must hold integers from .* got 4294967296"):
+        softmax_cross_entropy(np.zeros((2, 3), np.float32), labels)
+    with pytest.raises(ValueError, match=r"targets must hold integers from .* got 4294967296"):
+        sigmoid_cross_entropy(np.zeros(2, np.float32), labels)
+
+
+def test_labels_wider_than_int32_are_no_class(x64):
+    labels = np.array([2**32, -(2**33), 1])
+    found = LOSS(LOGITS[:3], labels)
+    np.testing.assert_array_equal(np.isnan(found), [True, True, False])
+
+
+def test_a_shape_that_differs_by_an_axis_of_1_says_how_to_mend_it():
+    with pytest.raises(ValueError, match=r"got labels of shape \(8, 1\); use labels.ravel\(\)"):
+        softmax_cross_entropy(jnp.ones((8, 5)), jnp.ones((8, 1), int))
+    with pytest.raises(ValueError, match=r"\(8, 1\), got \(8,\); use targets\[:, None\]"):
+        sigmoid_cross_entropy(jnp.ones((8, 1)), jnp.ones(8))

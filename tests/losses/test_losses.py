@@ -43,7 +43,7 @@ def losses_and_gradient(loss, outputs, targets, settings):
 
 @EVERY_ROW
 def test_formula_and_gradient_against_central_differences(row, x64):
-    loss, gradient = losses_and_gradient(row.loss, row.outputs, row.targets, row.settings)
+    loss, gradient = losses_and_gradient(row.bound, row.outputs, row.targets, row.settings)
     np.testing.assert_allclose(loss, row.expected(row.outputs), rtol=1e-12)
     expected = slopes(lambda z: row.expected(z).sum(), row.outputs)
     np.testing.assert_allclose(gradient, expected, rtol=1e-7, atol=1e-9)
@@ -56,7 +56,7 @@ def test_every_knob_may_be_mapped_and_differentiated(row, name, x64):
     values = np.stack([knob, 0.5 * knob, np.zeros_like(knob) + (name == "delta")])
 
     def loss(value):
-        configured = partial(row.loss, **row.settings | {name: value})
+        configured = partial(row.bound, **row.settings | {name: value})
         losses = configured(jnp.asarray(row.outputs), jnp.asarray(row.targets))
         return losses.sum(), losses
 
@@ -74,7 +74,7 @@ def test_losses_are_float32_at_least_and_gradients_what_came_in(row, x64):
     outputs = jnp.asarray(row.outputs, "bfloat16")
     floating = row.targets.dtype.kind == "f"
     targets = jnp.asarray(row.targets, "bfloat16" if floating else None)
-    loss, gradient = losses_and_gradient(row.loss, outputs, targets, row.settings)
+    loss, gradient = losses_and_gradient(row.bound, outputs, targets, row.settings)
     assert (loss.dtype, gradient.dtype) == ("float32", "bfloat16")
     rounded = row._replace(targets=np.asarray(targets, row.targets.dtype))
     np.testing.assert_allclose(loss, rounded.expected(outputs), rtol=1e-5, atol=1e-6)
@@ -113,6 +113,62 @@ def test_fit_refuses_the_value_of_a_knob():
     data = {"x": np.ones((4, 2), np.float32), "y": np.zeros(4, np.int32)}
     with pytest.raises(ValueError, match=r"label_smoothing must be in \[0, 1\], got 1.5"):
         jaxnn.fit(make_recipe, data, epochs=1, batch_size=2, key=0, knobs={"a": 1.5})
+
+
+@EVERY_ROW
+def test_complex_numbers_and_no_examples_are_refused_and_lists_are_taken(row):
+    """Not |d|² where d is real, and something else where it is not."""
+    outputs, targets = np.float32(row.outputs), row.targets
+    configured = partial(row.bound, **row.settings)
+    for pair in ((outputs * 1j, targets), (outputs, targets * 1j)):
+        with pytest.raises(TypeError, match="must hold real numbers, got dtype complex64"):
+            configured(*(jnp.asarray(part) for part in pair))
+    with pytest.raises((TypeError, ValueError), match=r"at least one (example|class)"):
+        row.bound(outputs[:0], targets[:0])
+    with pytest.raises(TypeError, match="must hold real numbers"):
+        configured("no", targets)
+    with pytest.raises(ValueError, match="a list of unequal lengths"):
+        configured([[1.0], [2.0, 3.0]], targets)
+    if not row.static:
+        found, expected = (
+            configured(outputs.tolist(), targets.tolist()),
+            configured(outputs, targets),
+        )
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", [name for name, row in ROWS.items() if "where" in row.static])
+def test_what_does_not_count_may_hold_anything(name):
+    row = ROWS[name]
+    outputs, where = np.float32(row.outputs), row.static["where"]
+    spoilt = np.where(
+        where.reshape(where.shape + (1,) * (outputs.ndim - where.ndim)), outputs, np.nan
+    )
+    (clean, expected), (loss, slope) = (
+        losses_and_gradient(row.bound, x, row.targets, row.settings) for x in (outputs, spoilt)
+    )
+    np.testing.assert_array_equal(loss, clean)
+    np.testing.assert_array_equal(slope, expected)
+    with pytest.raises(TypeError, match="where must hold True and False"):
+        row.loss(outputs, row.targets, where=np.ones(where.shape))
+    with pytest.raises(ValueError, match=r"where must have the leading axes of the losses"):
+        row.loss(outputs, row.targets, where=where[:3])
+
+
+def test_ignored_labels_count_in_no_mean_of_fit():
+    """PyTorch's mean, over the tokens that are left."""
+    x, y = LOGITS.astype(np.float32).reshape(4, 2, 5), LABELS.reshape(4, 2).copy()
+    y[0, 1] = y[2] = -100
+    loss = partial(losses.softmax_cross_entropy, ignore_index=-100)
+    recipe = jaxnn.Recipe(jaxnn.nn.MLP((5,)), loss, jaxnn.optim.sgd(0.0))
+    run = jaxnn.fit(recipe, {"x": x, "y": y}, epochs=1, batch_size=3, key=0)
+    z, real = np.asarray(run.predict(x), float), y >= 0
+    expected = {
+        "loss": ROWS["ce"].formula(z[real], y[real]).mean(),
+        "accuracy": (z[real].argmax(-1) == y[real]).mean(),
+    }
+    for name, value in expected.items():
+        assert run.history.epochs[-1].values[f"train/{name}"] == pytest.approx(value, rel=1e-5)
 
 
 def test_unwrap_goes_through_partials():

@@ -118,6 +118,6 @@ def test_r2_over_micro_batches_is_that_of_the_whole():
 
 
 def test_a_controller_cannot_watch_an_array():
-    stop = jaxnn.train.early_stopping(monitor="val/confusion", patience=1)
+    stop = jaxnn.train.early_stopping(monitor="val/confusion", patience=1, mode="max")
     with pytest.raises(ValueError, match="monitor must be one of the values that the run measures"):
         jaxnn.fit(recipe(controllers=(stop,)), DATA, epochs=1, batch_size=16, key=0)

@@ -9,85 +9,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from metric_table import LABELS, LOGITS, METRICS, WEIGHT, N, Y, r2
 
 from jaxnn import metrics
 from jaxnn.metrics import add, ratio, result, total
 from jaxnn.metrics.sums import as_pairs
-
-RNG = np.random.default_rng(0)
-N = 60
-LOGITS = RNG.normal(size=(N, 4)).astype(np.float32)
-LABELS = RNG.integers(0, 4, N)
-Y = RNG.normal(size=(N, 3)).astype(np.float32)
-PREDICTED = (Y + RNG.normal(size=(N, 3)) / 2).astype(np.float32)
-FAR, NEAR = (1e4 + np.stack([Y[:, 0], PREDICTED[:, 0]])).astype(np.float32)
-WEIGHT = RNG.integers(0, 3, N).astype(np.float32)
-
-
-def softmax(z):
-    p = np.exp(np.float64(z))
-    return p / p.sum(-1, keepdims=True)
-
-
-def average(values, w):
-    return np.average(values, weights=np.broadcast_to(np.reshape(w, (len(w), 1)), values.shape))
-
-
-def top_2(z, y, w):
-    ranks = np.argsort(-z, axis=-1, kind="stable")
-    return np.average((ranks[:, :2] == y[:, None]).any(1), weights=w)
-
-
-def confusion(z, y, w):
-    counts = np.zeros((4, 4))
-    for predicted, true, weight in zip(z.argmax(1), y, w, strict=True):
-        counts[true, predicted] += weight
-    return counts
-
-
-def calibration(z, y, w, bins):
-    confidence, right, error = softmax(z).max(1), z.argmax(1) == y, 0.0
-    for low, high in zip(np.arange(bins) / bins, np.arange(1, bins + 1) / bins, strict=True):
-        inside = (confidence > low) & (confidence <= high)
-        if w[inside].sum():
-            gap = np.average(right[inside] - confidence[inside], weights=w[inside])
-            error += w[inside].sum() / w.sum() * abs(gap)
-    return error
-
-
-def r2(predicted, y, w):
-    y, predicted = np.float64(y).reshape(len(y), -1), np.float64(predicted).reshape(len(y), -1)
-    mean = np.average(y, axis=0, weights=w)
-    return np.mean(1 - (w @ (predicted - y) ** 2) / (w @ (y - mean) ** 2))
-
-
-METRICS = {
-    "accuracy": (
-        metrics.accuracy,
-        LOGITS,
-        LABELS,
-        lambda z, y, w: np.average(z.argmax(1) == y, weights=w),
-    ),
-    "top_2": (partial(metrics.top_k_accuracy, k=2), LOGITS, LABELS, top_2),
-    "binary": (metrics.binary_accuracy, Y, PREDICTED > 0, lambda z, y, w: average((z > 0) == y, w)),
-    "confusion": (metrics.confusion_matrix, LOGITS, LABELS, confusion),
-    "nll": (
-        metrics.negative_log_likelihood,
-        LOGITS,
-        LABELS,
-        lambda z, y, w: np.average(-np.log(softmax(z)[np.arange(len(y)), y]), weights=w),
-    ),
-    "calibration": (
-        partial(metrics.calibration_error, bins=7),
-        LOGITS,
-        LABELS,
-        partial(calibration, bins=7),
-    ),
-    "mse": (metrics.mean_squared_error, PREDICTED, Y, lambda p, y, w: average((p - y) ** 2, w)),
-    "mae": (metrics.mean_absolute_error, PREDICTED, Y, lambda p, y, w: average(abs(p - y), w)),
-    "r2": (metrics.r2, PREDICTED, Y, r2),
-    "r2 far from 0": (metrics.r2, NEAR, FAR, r2),
-}
 
 
 def test_every_metric_is_in_the_table():
@@ -137,7 +63,7 @@ def test_without_weight_all_count_once(metric, outputs, targets, formula):
     np.testing.assert_allclose(found, formula(outputs, targets, np.ones(N)), rtol=2e-6)
 
 
-@pytest.mark.parametrize("name", ["top_2", "confusion", "calibration", "mse", "r2"])
+@pytest.mark.parametrize("name", ["top_2", "confusion", "mse", "r2", "f1 each", "roc"])
 def test_per_token(name):
     """(n, tokens) of them are n · tokens examples, (n, tokens, outputs) too."""
     metric, outputs, targets, formula = METRICS[name]
@@ -183,7 +109,7 @@ def test_the_share_explained_of_what_does_not_vary():
     parts = add(measure(y, y, ones * (np.arange(7) < 3)), measure(y, y, ones * (np.arange(7) > 2)))
     assert parts.spread == 0 and parts.result() == 1
     assert measure(y + 1, y, ones).result() == 0
-    assert measure(y, y, 0 * ones).result() == 0  # nothing counted
+    assert np.isnan(measure(y, y, 0 * ones).result())  # nothing counted
     assert np.isnan(measure(broken, y, ones).result())
     assert np.isnan(measure(y, broken, ones).result())
 
@@ -248,3 +174,78 @@ def test_a_pair_and_a_scalar_are_made_float():
     pairs = as_pairs({"pair": (np.int32(3), True), "bare": 2})
     assert [float(ratio(pairs[name])) for name in ("pair", "bare")] == [3, 2]
     assert {leaf.dtype for leaf in jax.tree.leaves(pairs)} == {np.dtype("float32")}
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_outputs_that_are_not_finite_get_no_plausible_score(name):
+    """They are counted wrong, or the result is not finite; at weight 0 they do not matter."""
+    metric, outputs, targets, formula = METRICS[name]
+    measure = jax.jit(lambda *batch: as_pairs({"it": metric(*batch)})["it"])
+    ones = np.ones(N, np.float32)
+    for bad in (np.nan, np.inf):
+        spoilt, without = outputs.copy(), ones * (np.arange(N) != 3)
+        spoilt[3] = bad
+        sums, clean = measure(spoilt, targets, ones), measure(spoilt, targets, without)
+        expected = formula(
+            np.where(without.reshape(-1, *[1] * (outputs.ndim - 1)), outputs, 0), targets, without
+        )
+        np.testing.assert_allclose(result(clean), expected, rtol=2e-6)
+        wrong = isinstance(sums, tuple) and sums[0] == clean[0] and sums[1] > clean[1]
+        assert wrong or not np.isfinite(result(sums)).all()
+    if name != "confusion":
+        assert np.isnan(result(measure(outputs, targets, 0 * ones))).all()
+        huge = measure(outputs, targets, np.full(N, 3e38, np.float32))
+        assert not np.isfinite(result(huge)).all()
+    for weight, message in (
+        (-ones, "finite and at least 0, got -1"),
+        (ones * np.inf, "finite and at least 0, got inf"),
+        (ones * np.float32(3e38), "a sum that is finite in float32"),
+    ):
+        with pytest.raises(ValueError, match=f"weight must (be|have) {message}"):
+            metric(outputs, targets, weight)
+    with pytest.raises(TypeError, match="must hold real numbers, got dtype complex64"):
+        metric(jnp.asarray(outputs) * 1j, targets)
+
+
+def test_every_metric_but_the_matrix_has_a_direction():
+    lower = {"nll", "calibration", "mse", "mae", "perplexity"}
+    for name, (metric, *_) in METRICS.items():
+        expected = "min" if name in lower else None if name == "confusion" else "max"
+        assert metrics.direction(metric) == expected, name
+
+
+@pytest.mark.parametrize("name", ["accuracy", "top_2", "nll", "calibration", "f1", "perplexity"])
+def test_masks_and_axes_of_classes(name):
+    """What is left out may hold anything, in each of the three ways to say it."""
+    metric, outputs, labels, formula = METRICS[name]
+    here = np.arange(N) % 3 > 0
+    spoilt, ignored = np.where(here[:, None], outputs, np.nan), np.where(here, labels, -100)
+    expected = formula(outputs, labels, here.astype(float))
+    for settings in ({"where": here}, {"ignore_index": -100}, {"ignore_index": -100, "axis": 0}):
+        z = spoilt.T if "axis" in settings else spoilt
+        found = result(jax.jit(partial(metric, **settings))(z, ignored))
+        np.testing.assert_allclose(found, expected, rtol=2e-6)
+
+
+def test_narrow_labels_do_not_wrap_and_wide_ones_are_refused():
+    logits = np.zeros((2, 256), np.float32)
+    logits[1, 255] = 1
+    labels = np.array([0, 255], np.uint8)
+    assert [float(part) for part in metrics.accuracy(logits, labels)] == [2, 2]
+    assert metrics.confusion_matrix(logits, labels).result()[255, 255] == 1
+    for metric in (metrics.accuracy, metrics.confusion_matrix, metrics.calibration_error):
+        with pytest.raises(ValueError, match=r"labels must hold integers from .* got 4294967296"):
+            metric(logits, np.array([0, 2**32]))
+        with pytest.raises(TypeError, match="must be integer classes, got float32"):
+            metric(logits, np.array([0, 1.5], np.float32))
+
+
+def test_more_examples_than_places_are_refused_or_nan():
+    scores, targets = np.arange(4, dtype=np.float32), np.array([0, 1, 0, 1])
+    metric = partial(metrics.roc_auc, capacity=6)
+    both = add(metric(scores, targets), metric(scores, targets))
+    with pytest.raises(ValueError, match="capacity must be at least the number of examples, 8"):
+        both.result()
+    assert np.isnan(jax.jit(result)(both))
+    with pytest.raises(ValueError, match="capacity must be at least the 4 examples of a batch"):
+        metrics.roc_auc(scores, targets, capacity=3)

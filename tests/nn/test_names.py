@@ -24,7 +24,7 @@ TABLES = {
 OTHERS = {
     "ACTIVATIONS": "activations/test_activations.py",
     "Functional": "adapters/test_functional.py",
-    "Initializer": "initializer_table.py",
+    "Initializer": "tables/initializer_table.py",
     "Layer": "test_layer_summary.py",
     "LoadReport": "adapters/test_pretrained.py",
     "Model": "adapters/test_functional.py",

@@ -87,6 +87,9 @@ CONTROLLED = {
     ("halve_and_go_back", "atol"): ((0.0, 0.5), {}),
     ("early_stopping", "min_delta"): ((0.0, 0.5), {"patience": 1}),
     ("early_stopping", "baseline"): ((0.5, 2.0), {"patience": 3}),
+    ("keep_best", "min_delta"): ((0.0, 0.5), {}),
+    ("stop_when", "below"): ((0.75, 0.95), {"monitor": "val/loss"}),
+    ("stop_when", "above"): ((0.95, 1.5), {"monitor": "val/loss"}),
 }
 LOSSES = jnp.array([1.0, 0.8, 0.9, 0.7, 0.9, 0.69])
 
@@ -116,7 +119,7 @@ def test_controllers(name, knob):
         for loss in LOSSES:
             memory, state = recipe.controllers[0].update(memory, state, loss)
             seen.append((state.control.scale, state.control.stop.astype(jnp.float32)))
-        return seen
+        return seen, memory
 
     mapped_and_looped(outcome, values)
 

@@ -111,6 +111,7 @@ def test_inject_hyperparams_holds_every_knob(row, params, grad):
 NEED_PARAMS = {row.name for row in TABLE if "weight_decay" in row.knobs} | {
     "multiply_weights",
     "max_norm",
+    "soft_threshold",
 }
 
 
@@ -153,7 +154,7 @@ def test_updates_and_state_have_the_dtypes_of_the_params(row, kinds, params, gra
 
     arrays = {name: jnp.asarray(value, float) for name, value in row.values.items()}
     for updates, state in (
-        jax.eval_shape(lambda: one(row.values)),
+        jax.eval_shape(lambda: one(row.in_half)),
         jax.eval_shape(one, arrays),
     ):
         # What of the state is like the params: moments, velocities. Rates and counts are not.

@@ -51,7 +51,7 @@ def test_optax_within_2_ulp_after_one_step_in_half_precision(row, half, params, 
     def updates(tx):
         return row.update(tx, g, tx.init(params), params)[0]
 
-    ours, theirs = updates(row.make()), updates(row.optax(**row.values))
+    ours, theirs = updates(row.factory(**row.in_half)), updates(row.optax(**row.in_half))
     for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
         assert np.isfinite(np.asarray(b, np.float32)).all()
         assert ulps(a, b).max() <= 2

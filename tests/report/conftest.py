@@ -26,7 +26,7 @@ def _make_run(epochs=3, steps=4, folder=None, total=None, config=None, change=No
             "examples_per_second": 21034.4,
             "rate_scale": 1.0,
         }
-        record = SimpleNamespace(epoch=epoch, values=values, steps={"loss": loss})
+        record = SimpleNamespace(epoch=epoch, values=values, steps={"loss": loss}, stopped=False)
         if change is not None:
             change(record)
         records.append(record)
@@ -47,9 +47,15 @@ def _make_run(epochs=3, steps=4, folder=None, total=None, config=None, change=No
         "versions": {"jax": "0.10.0", "flax": "0.12.0", "python": "3.11.2"},
         "devices": ["TFRT_CPU_0", "TFRT_CPU_1"],
         "settings": None,
+        "directions": {
+            f"{split}/{name}": best
+            for split in ("train", "val")
+            for name, best in (("loss", "min"), ("accuracy", "max"))
+        },
     }
     history = SimpleNamespace(epochs=records)
-    return SimpleNamespace(history=history, config=base | (config or {}), folder=folder)
+    config = base | (config or {})
+    return SimpleNamespace(history=history, config=config, folder=folder, make_recipe=None)
 
 
 @pytest.fixture

@@ -154,10 +154,31 @@ def test_headlines_of_a_run_that_diverged(make_run):
         record.values = {"train/loss": 0.5 if record.epoch == 1 else float("nan")}
         record.values["train/r2"] = float("-inf")
 
-    assert cards(render(make_run(epochs=2, change=change))) == [
+    config = {"directions": {"train/loss": "min", "train/r2": "max"}}
+    assert cards(render(make_run(epochs=2, change=change, config=config))) == [
         "training loss 0.5000 lowest, epoch 1; last nan, epoch 2",
         "training r2 — never finite; last -inf, epoch 2",
     ]
+
+
+def test_only_a_direction_says_what_is_best(make_run):
+    def change(record):
+        calibration = 0.3 - 0.1 * record.epoch  # the lower the better, and nobody said it
+        record.values = {"val/calibration": calibration, "train/calibration": calibration / 2}
+
+    run = make_run(epochs=2, change=change)
+    untold = "validation calibration 0.1000 last, epoch 2 training : last 0.05000, epoch 2"
+    assert cards(render(run)) == [untold]
+    run.config["directions"] = {"val/calibration": None}
+    assert cards(render(run)) == [untold]
+    del run.config["directions"]  # of an older run
+    assert cards(render(run)) == [untold]
+    run.config["directions"] = {"val/calibration": "min"}
+    (told,) = cards(render(run))
+    assert told.startswith("validation calibration 0.1000 lowest, epoch 2; last 0.1000, epoch 2 ")
+    run.config["directions"] = {"val/calibration": "max"}
+    (told,) = cards(render(run))
+    assert told.startswith("validation calibration 0.2000 highest, epoch 1; last 0.1000, epoch 2 ")
 
 
 def test_every_setting_is_told(make_run):

@@ -72,11 +72,11 @@ CASES = {
     ),
     "one-hot of another width": (
         lambda: fit({"x": part()["x"], "y": np.eye(4, dtype=np.float32)[part()["y"]]}),
-        r"labels must have shape .*whose last axis must have one entry per class, got labels",
+        r"y must have shape \(20,\) \(integer classes\) or \(20, 3\) .*, got \(20, 4\)",
     ),
     "labels of the wrong type": (
         lambda: fit(changed("y", 4, 1.5)),
-        r"labels of shape \(10,\) must be integer classes, got float",
+        r"train: y of shape \(20,\) must be integer classes, got float",
     ),
     "soft labels that are no distribution": (
         lambda: fit({"x": part()["x"], "y": np.full((20, 3), 0.5, np.float32)}),
@@ -84,7 +84,7 @@ CASES = {
     ),
     "targets that would broadcast": (
         lambda: fit({"x": part()["x"], "y": np.ones(20, np.float32)}, regression()),
-        r"targets must have the shape of the predictions, \(10, 1\), got \(10,\)",
+        r"y must have the shape of the model's outputs, \(n, 1\), got \(20,\); use y\[:, None\]",
     ),
     "no targets": (lambda: fit({"x": part()["x"]}), r'train must hold "y" for the loss'),
     "no inputs": (lambda: fit({"z": part()["x"]}), r'must hold "x"'),

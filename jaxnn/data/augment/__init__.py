@@ -26,6 +26,7 @@ from jaxnn.data.augment.intensity import (
 from jaxnn.data.augment.mix import mixup
 from jaxnn.data.augment.pixels import crop, cutout, flip_horizontal, flip_vertical, shift_pixels
 from jaxnn.data.augment.resampling import warp
+from jaxnn.data.augment.tokens import substitute_tokens
 
 __all__ = [
     "Augmentation",
@@ -50,6 +51,7 @@ __all__ = [
     "saturation",
     "shear",
     "shift_pixels",
+    "substitute_tokens",
     "translate",
     "warp",
     "zoom",

@@ -66,7 +66,7 @@ def check_fill(fill: Fill) -> None:
     if isinstance(fill, str):
         check_choice("fill", fill, ("edge",))
     else:
-        check_knob("fill", fill)
+        check_knob("fill", fill, array=True)  # one number, or one a channel
 
 
 def wide(x: jax.Array) -> Any:

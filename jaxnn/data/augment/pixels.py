@@ -181,7 +181,7 @@ def cutout(side: Knob, *, fill: Fill = 0.0) -> Augmentation:
     Source: DeVries and Taylor 2017: the centre lies anywhere in the image.
     """
     check_knob("side", side, 0, 1)
-    check_knob("fill", fill)
+    check_knob("fill", fill, array=True)
 
     def augmentation(key, batch):
         def change(x):

@@ -61,8 +61,8 @@ def warp(
     """
     check_images(x)
     check_fill(fill)
-    check_knob("zoom", zoom, 0, low_open=True)
-    check_knob("shear", shear, -90, 90, low_open=True, high_open=True)
+    check_knob("zoom", zoom, 0, low_open=True, array=True)
+    check_knob("shear", shear, -90, 90, low_open=True, high_open=True, array=True)
     dtype, rows = wide(x), x.shape[:1]
     angle, zoom, shear = (
         jnp.broadcast_to(jnp.asarray(v, dtype), rows) for v in (angle, zoom, shear)

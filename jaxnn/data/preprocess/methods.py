@@ -10,7 +10,7 @@ trained model need not know which one it was.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from jaxnn.arguments import check_choice
 from jaxnn.data.preprocess.components import PCA, fit_pca, pca, unpca
@@ -22,12 +22,23 @@ from jaxnn.data.preprocess.images import (
     fit_mean_image,
     uncenter,
 )
+from jaxnn.data.preprocess.scaling import (
+    MinMax,
+    Robust,
+    fit_min_max,
+    fit_robust,
+    min_max,
+    robust,
+    unmin_max,
+    unrobust,
+)
 from jaxnn.data.preprocess.standardization import (
     Standardization,
     fit_standardize,
     standardize,
     unstandardize,
 )
+from jaxnn.data.preprocess.tables import TableEncoding, decode, encode
 from jaxnn.data.preprocess.whitening import (
     ZCA,
     Whitening,
@@ -39,9 +50,32 @@ from jaxnn.data.preprocess.whitening import (
     zca,
 )
 
-__all__ = ["FITS", "STATES", "Method", "State", "apply", "check_state", "fit_method", "invert"]
+__all__ = [
+    "FITS",
+    "STATES",
+    "Chain",
+    "Method",
+    "State",
+    "apply",
+    "check_state",
+    "fit_method",
+    "invert",
+]
 
-State = Standardization | Centering | PCA | Whitening | ZCA
+
+class Chain(NamedTuple):
+    """State of several methods, applied one after the other.
+
+    Fields:
+      states: in the order of `apply`, such as a `TableEncoding` and a `Standardization`.
+    """
+
+    states: tuple[Any, ...]
+
+
+State = (
+    Standardization | Centering | MinMax | Robust | PCA | Whitening | ZCA | TableEncoding | Chain
+)
 Method = str | Callable[[Any], State]
 
 FITS: dict[str, Callable[[Any], State]] = {
@@ -49,17 +83,36 @@ FITS: dict[str, Callable[[Any], State]] = {
     "mean_image": fit_mean_image,
     "channel_mean": fit_channel_mean,
     "channel_standardize": fit_channel_standardize,
+    "min_max": fit_min_max,
+    "robust": fit_robust,
     "pca": fit_pca,
     "whiten": fit_whiten,
     "zca": fit_zca,
 }
 
+
+def _apply_all(chain: Chain, x: Any) -> Any:
+    for state in chain.states:
+        x = apply(state, x)
+    return x
+
+
+def _invert_all(chain: Chain, z: Any) -> Any:
+    for state in reversed(chain.states):
+        z = invert(state, z)
+    return z
+
+
 STATES: dict[type, tuple[Callable[..., Any], Callable[..., Any]]] = {
     Standardization: (standardize, unstandardize),
     Centering: (center, uncenter),
+    MinMax: (min_max, unmin_max),
+    Robust: (robust, unrobust),
     PCA: (pca, unpca),
     Whitening: (whiten, unwhiten),
     ZCA: (zca, unzca),
+    TableEncoding: (encode, decode),
+    Chain: (_apply_all, _invert_all),
 }
 
 
@@ -109,7 +162,7 @@ def invert(state: State, z: Any) -> Any:
     return backward(state, z)
 
 
-def fit_method(method: Method) -> Callable[[Any], State]:
+def fit_method(method: Method, argument: str = "preprocess") -> Callable[[Any], State]:
     """Look up a fit function by its name, or return the given function.
 
     >>> fit_method("zca").__name__
@@ -118,11 +171,11 @@ def fit_method(method: Method) -> Callable[[Any], State]:
     Traceback (most recent call last):
     ...
     ValueError: preprocess must be one of 'standardize', 'mean_image', 'channel_mean', \
-'channel_standardize', 'pca', 'whiten', 'zca', got 'fourier'
+'channel_standardize', 'min_max', 'robust', 'pca', 'whiten', 'zca', got 'fourier'
     """
     if callable(method):
         return method
-    check_choice("preprocess", method, FITS)
+    check_choice(argument, method, FITS)
     return FITS[method]
 
 

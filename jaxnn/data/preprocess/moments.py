@@ -32,14 +32,20 @@ _SPARSE_ABOVE = 0.9  # of the entries zero; MNIST, where standardizing is custom
 _BLOCK = 2**16  # numbers: half a megabyte in float64, which stays in the cache
 
 
-def checked(x: Any) -> Any:
-    """Check that `x` is a dense array of finite real numbers; warn where most of them are 0."""
+def checked(x: Any, dense: bool = True) -> Any:
+    """Check that `x` is an array of finite real numbers.
+
+    Args:
+      x: what the user gave.
+      dense: whether the method makes zeros dense, so that it warns where most entries are 0.
+    """
     x = as_dense("x", x)
     if jnp.issubdtype(x.dtype, jnp.complexfloating):
         raise TypeError(f"x must hold real numbers, got dtype {x.dtype}")
     if is_concrete(x):
         check_batch("x", x)
-        _warn_if_sparse(np.asarray(x))
+        if dense:
+            _warn_if_sparse(np.asarray(x))
     return x
 
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from jaxnn.data.preprocess.components import PCA
-from jaxnn.data.preprocess.images import Centering
-from jaxnn.data.preprocess.methods import STATES, State, check_state
-from jaxnn.data.preprocess.standardization import Standardization
+from jaxnn.data.preprocess.methods import State
+from jaxnn.data.preprocess.stored import describe_preprocess, restore_preprocess
 from jaxnn.data.readers.npz import read_npz
 
 __all__ = ["load_state", "save_state"]
 
-_KIND = "state"
+_DESCRIPTION = "state"
 
 
 def save_state(path: str | os.PathLike[str], state: State) -> None:
@@ -30,16 +28,16 @@ def save_state(path: str | os.PathLike[str], state: State) -> None:
       TypeError: anything else.
 
     >>> import tempfile
+    >>> from jaxnn.data import Centering
     >>> path = Path(tempfile.mkdtemp()) / "inputs.npz"
     >>> save_state(path, Centering(np.array([1.0, 2.0])))
     >>> load_state(path)
     Centering(mean=array([1., 2.]))
     """
-    check_state(state)
-    arrays: dict[str, Any] = {_KIND: np.asarray(type(state).__name__)}
-    arrays |= {field: np.asarray(value) for field, value in state._asdict().items()}
+    described, arrays = describe_preprocess(state)
     with Path(path).open("wb") as file:
-        np.savez(file, **arrays)
+        text = np.asarray(json.dumps(described))
+        np.savez(file, **{_DESCRIPTION: text}, **arrays)  # type: ignore[arg-type]  # are arrays
 
 
 def load_state(path: str | os.PathLike[str]) -> State:
@@ -56,30 +54,17 @@ def load_state(path: str | os.PathLike[str]) -> State:
       ValueError: any other file, or one that is damaged.
 
     >>> import tempfile
+    >>> from jaxnn.data import Standardization
     >>> path = Path(tempfile.mkdtemp()) / "inputs.npz"
     >>> save_state(path, Standardization(np.zeros(2), np.ones(2)))
     >>> load_state(path)
     Standardization(mean=array([0., 0.]), deviation=array([1., 1.]))
     """
-    arrays = read_npz(path)
-    kinds: dict[str, Any] = {kind.__name__: kind for kind in STATES}
-    kind = kinds.get(str(arrays.pop(_KIND, None)))
-    if kind is None or set(arrays) != set(kind._fields):
-        raise ValueError(f"{path} must be a file written by save_state, got other contents")
-    state = kind(**arrays)
-    if not _is_sound(state):
-        raise ValueError(f"{path} holds a {kind.__name__} whose arrays do not fit each other")
-    return state
-
-
-def _is_sound(state: State) -> bool:
-    if not all(leaf.dtype.kind == "f" and np.isfinite(leaf).all() for leaf in state):
-        return False
-    if isinstance(state, Centering):
-        return True
-    if isinstance(state, Standardization):
-        return state.mean.shape == state.deviation.shape and bool((state.deviation > 0).all())
-    shapes = (len(state.variance), *state.mean.shape)
-    fits = state.variance.ndim == 1 and state.components.shape == shapes
-    eps = np.zeros(()) if isinstance(state, PCA) else state.eps
-    return fits and bool((state.variance >= 0).all()) and eps.shape == () and bool(eps >= 0)
+    arrays = dict(read_npz(path))
+    text = str(arrays.pop(_DESCRIPTION, None))
+    try:
+        # Files of earlier versions hold the kind alone, such as "Centering".
+        described = json.loads(text) if text.startswith("{") else {"kind": text}
+        return restore_preprocess(described, arrays)
+    except ValueError as error:
+        raise ValueError(f"{path} must be a file written by save_state: {error}") from error

@@ -54,7 +54,7 @@ def provide(source: ImageSet, missing: Sequence[Original], folder: Path, downloa
         return
     by_hand = (
         f"put them into {folder} by hand (they are at {' and '.join(source.mirrors)}), or name "
-        "the folder that holds them with folder= (--folder)"
+        "the folder that holds them with folder= (--data-folder)"
     )
     names = ", ".join(file.name for file in missing)
     if not download:

@@ -10,6 +10,7 @@ from typing import ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxnn.arguments import check_text
 from jaxnn.nn.taps import Tap
 from jaxnn.train.step.state import TrainState
 from jaxnn.train.step.trace import StepTrace
@@ -42,6 +43,7 @@ class Activations:
         all of them.
 
     Raises:
+      TypeError: `layers` is no text.
       ValueError: a text that is no regular expression.
 
     >>> import jaxnn
@@ -64,6 +66,7 @@ class Activations:
     needs: ClassVar[tuple[str, ...]] = ("taps",)
 
     def __post_init__(self) -> None:
+        check_text("layers", self.layers)
         try:
             re.compile(self.layers)
         except re.error as error:

@@ -8,9 +8,9 @@ from typing import ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxnn.norms import global_norm
 from jaxnn.train.step.state import TrainState
 from jaxnn.train.step.trace import StepTrace
-from jaxnn.tree import global_norm
 
 __all__ = ["GradientNorm"]
 

@@ -25,9 +25,11 @@ Model = nn.Module | tuple[Callable[..., Any], Callable[..., Any]] | Functional
 def as_functional(model: Model, *, rngs: tuple[str, ...] = ("dropout",)) -> Functional:
     """A model of any known form as a `Functional`.
 
-    A Linen module is told its mode by the keyword that its `__call__` has (`train`,
-    `training`, `is_training` or `deterministic`), and the batch's weights where it has one
-    named `weight`. Its collections beside the parameters are the state.
+    A Linen module is told its mode by the keyword that its `__call__` has (`train`, `training`,
+    `is_train`, `is_training`, `deterministic`, `use_running_average`, `inference`, `eval` or
+    `is_eval`), and the batch's weights where it has one named `weight`. Its collections beside
+    the parameters are the state. A module that has batch statistics or draws in training, and
+    has none of these keywords, is refused when it is initialized: it would stay in one mode.
 
     The parameters of a pair's functions are filled by name, wherever they stand. After the
     first, which is the key of `init` and the parameters of `apply`: `key` or `rng` is one key
@@ -53,7 +55,9 @@ def as_functional(model: Model, *, rngs: tuple[str, ...] = ("dropout",)) -> Func
       The model's functions.
 
     Raises:
-      TypeError: a model of no known form; a pair with parameters that nothing fills.
+      TypeError: a model of no known form; a pair with parameters that nothing fills, or with a
+        mode of an unknown name. (`init` of the result raises the ValueError of a Linen module
+        that cannot be told its mode.)
 
     >>> import jax
     >>> import jax.numpy as jnp
@@ -66,6 +70,8 @@ def as_functional(model: Model, *, rngs: tuple[str, ...] = ("dropout",)) -> Func
     >>> model.apply(params, model_state, jnp.ones((1, 3)), train=True, keys=keys, weight=None)
     (Array([[3.]], dtype=float32), {})
     """
+    if isinstance(rngs, str) or not all(isinstance(name, str) for name in rngs):
+        raise TypeError(f"rngs must be a tuple of names of streams, got {rngs!r}")
     if isinstance(model, Functional):
         return model
     if isinstance(model, nn.Module):
@@ -81,7 +87,8 @@ def from_nnx(make: Callable[[Any], Any]) -> Functional:
     The parameters (`nnx.Param`) and the other variables, such as running statistics, are plain
     nested dicts, so that paths such as "Dense_0/kernel" name them. Random streams are no state:
     each is keyed anew at every call, by its name, its path and the step. Before a call the
-    module is put in its mode by `train()` or `eval()`, and by the keyword of its `__call__`.
+    module is put in its mode by `train()` or `eval()`, and by the keyword of its `__call__`. One
+    whose statistics or dropout do not notice the mode is refused in the first step of training.
 
     Args:
       make: `nnx.Rngs -> nnx.Module`: a class, a partial or a lambda. It is called whenever the

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 
-__all__ = ["MODES", "Functional", "keywords_of"]
+__all__ = ["Functional"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,18 +36,3 @@ class Functional:
     init: Callable[[jax.Array, Any], tuple[Any, Any]]
     apply: Callable[..., tuple[Any, Any]]
     takes_weight: bool = False
-
-
-MODES = {"train": True, "training": True, "is_training": True, "deterministic": False}
-"""The keywords by which libraries tell a model its mode, and their values in training."""
-
-
-def keywords_of(function: Callable[..., Any], *, train: bool, weight: Any = None) -> dict[str, Any]:
-    """What a module's `__call__` is told: its mode, and the weights where it asks for them.
-
-    >>> keywords_of(lambda x, *, deterministic: x, train=True)
-    {'deterministic': False}
-    """
-    names = inspect.signature(function).parameters
-    keywords = {name: train is on for name, on in MODES.items() if name in names}
-    return keywords | ({"weight": weight} if "weight" in names else {})

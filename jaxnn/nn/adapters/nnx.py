@@ -9,7 +9,10 @@ import jax
 from flax import nnx
 
 from jaxnn.keys import Keys, stream
-from jaxnn.nn.adapters.functional import Functional, keywords_of
+from jaxnn.nn.adapters.functional import Functional
+from jaxnn.nn.adapters.told import refusal
+from jaxnn.nn.frozen import frozen_layers, keep_state, owners
+from jaxnn.nn.modes import MODES, keywords_of
 
 __all__ = ["functional"]
 
@@ -37,8 +40,18 @@ def functional(make: Callable[[nnx.Rngs], nnx.Module]) -> Functional:
             nnx.update(module, state)
         _key_streams(module, keys)
         (module.train if train else module.eval)()
-        outputs = module(inputs, **keywords_of(kind.__call__, train=train, weight=weight))
-        return outputs, _variables(module)[1] if train else model_state
+        kept = frozen_layers(params, owners(model_state)) if train else frozenset()
+        _evaluate(module, kept)
+        keywords = keywords_of(kind.__call__, train=train, weight=weight)
+        told = not train or bool(kept) or bool(keywords.keys() & MODES.keys())
+        before = {} if told else _moving(module)
+        outputs = module(inputs, **keywords)
+        for what, values in _moving(module).items() if before else ():
+            if all(a is b for a, b in zip(values, before[what], strict=True)):
+                raise ValueError(refusal(kind, f"leaves its {what} as it is in training"))
+        if not train:
+            return outputs, model_state
+        return outputs, keep_state(kept, model_state, _variables(module)[1])
 
     return Functional(init, apply, "weight" in keywords_of(kind.__call__, train=True))
 
@@ -58,6 +71,25 @@ def _states(module: nnx.Module) -> tuple[Any, Any]:
 def _variables(module: nnx.Module) -> tuple[dict[str, Any], dict[str, Any]]:
     params, rest = _states(module)
     return nnx.to_pure_dict(params), nnx.to_pure_dict(rest)
+
+
+def _evaluate(module: nnx.Module, layers: frozenset[str]) -> None:
+    """Let the given layers use their running statistics."""
+    for path, node in nnx.iter_graph(module):
+        if "/".join(map(str, path)) in layers and hasattr(node, "use_running_average"):
+            node.use_running_average = True
+
+
+def _moving(module: nnx.Module) -> dict[str, list[Any]]:
+    """Collect the arrays that a call in training replaces: statistics, and counts of draws."""
+    moving = {
+        "running statistics": jax.tree.leaves(nnx.to_pure_dict(nnx.state(module, nnx.BatchStat)))
+    }
+    for path, node in nnx.iter_graph(module):
+        if isinstance(node, nnx.Dropout) and node.rate != 0:
+            counts = nnx.to_pure_dict(nnx.state(node, nnx.RngCount))
+            moving[f"dropout {'/'.join(map(str, path))}"] = jax.tree.leaves(counts)
+    return {what: values for what, values in moving.items() if values}
 
 
 def _key_streams(module: nnx.Module, keys: Keys) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 import jax
 
 from jaxnn.keys import Keys
-from jaxnn.nn.adapters.functional import MODES, Functional
+from jaxnn.nn.adapters.functional import Functional
+from jaxnn.nn.modes import KEYWORDS, MODES
 
 __all__ = ["from_pair"]
 
@@ -19,6 +20,7 @@ def from_pair(init: Callable[..., Any], apply: Callable[..., Any]) -> Functional
     """See `jaxnn.nn.as_functional`."""
     of_init = _roles("init", init, "key", tuple(MODES))
     of_apply = _roles("apply", apply, "params", ("state", "key", "rng", "weight", *MODES))
+    _refuse_untold(apply, of_apply)
     stateful = "state" in of_apply.values()
 
     def initialize(key: jax.Array, inputs: Any) -> tuple[Any, Any]:
@@ -60,6 +62,24 @@ def _roles(
             f"{', '.join(known)}, got {signature}; a lambda around it can give it these"
         )
     return roles
+
+
+def _refuse_untold(apply: Callable[..., Any], roles: dict[str, str]) -> None:
+    """Refuse a function that draws or has a state, and knows its mode by no known keyword."""
+    if MODES.keys() & set(roles.values()) or not {"state", "key", "rng"} & set(roles.values()):
+        return
+    signature = inspect.signature(apply)
+    unknown = [
+        name
+        for name, parameter in signature.parameters.items()
+        if name not in roles and isinstance(parameter.default, bool)
+    ]
+    if unknown:
+        raise TypeError(
+            f"model: apply must be told whether it trains by one of the keywords {KEYWORDS}, and "
+            f"`{unknown[0]}` would always be {signature.parameters[unknown[0]].default}, got "
+            f"{signature}; a lambda around it can hand the mode on"
+        )
 
 
 def _call(function: Callable[..., Any], roles: dict[str, str], given: dict[str, Any]) -> Any:

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxnn.arguments import check_flag
 from jaxnn.tree import path_name
 
 __all__ = ["LoadReport", "load_pretrained"]
@@ -100,6 +101,8 @@ def load_pretrained(
     `state = jaxnn.train.init_state(recipe, key, batch)`. Under
     `jaxnn.optim.freeze("Dense_0", optimizer)` the loaded trunk stays as it is.
     """
+    check_flag("strict", strict)
+    check_flag("allow_mismatch", allow_mismatch)
     theirs = _by_path(_read(source))
     origin, dropped = _renamed(list(theirs), rename)
     matched, mismatched, cast, leaves = {}, {}, {}, {}

@@ -23,10 +23,10 @@ def rematerialized(function: Callable[..., Any]) -> Callable[..., Any]:
     network of $L$ layers grows with $\sqrt L$. `jax.checkpoint` around the whole function would
     compute all of it again at once, and so need the memory then.
 
-    On CPU this takes effect with jaxlib 0.12: in `python -m experiments.benchmarks.remat_memory`
-    the temporary memory of ResNet-20 falls from 162 to 82 MB, where `jax.checkpoint` around the
-    whole saves nothing. Up to jaxlib 0.10, XLA for CPU removes the second computation, and
-    nothing is saved.
+    On CPU this takes effect with jaxlib 0.12: in
+    `python -m experiments.benchmarks.alone.remat_memory` the temporary memory of ResNet-20 falls
+    from 162 to 82 MB, where `jax.checkpoint` around the whole saves nothing. Up to jaxlib 0.10,
+    XLA for CPU removes the second computation, and nothing is saved.
 
     Args:
       function: pytrees of arrays -> pytree of arrays.

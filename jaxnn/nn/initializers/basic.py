@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxnn.arguments import check_knob
+from jaxnn.arguments import check_flag, check_knob
 from jaxnn.nn.activations.table import Activation, activation_name
 from jaxnn.nn.initializers.fans import Initializer, Number, draw, fans, normal_kind
 from jaxnn.nn.initializers.variance import (
@@ -39,6 +39,7 @@ __all__ = [
     "normal",
     "orthogonal",
     "positive_mean",
+    "uniform",
     "variance_scaling",
     "zeros",
 ]
@@ -116,9 +117,39 @@ def normal(stddev: Number = 0.01, *, truncated: bool = False) -> Initializer:
     Source: lecture S.
     """
     check_knob("stddev", stddev, 0)
+    check_flag("truncated", truncated)
 
     def init(key: jax.Array, shape: Sequence[int], dtype: Any = float) -> jax.Array:
         return draw(normal_kind(truncated), stddev, key, shape, dtype)
+
+    return init
+
+
+def uniform(limit: Number = 0.05) -> Initializer:
+    r"""Initialize with uniform random numbers, $W \sim U[-a, a]$, whatever the shape.
+
+    This is Keras' "uniform" of lecture L's program, with a = 0.05. Where a should follow from the
+    shape, use `glorot_uniform`, `he_uniform` or `lecun_uniform`.
+
+    Args:
+      limit: a, at least 0; a float or a traced scalar.
+
+    Returns:
+      An initializer `(key, shape, dtype) -> array`.
+
+    Raises:
+      ValueError: if a concrete `limit` is below 0.
+
+    >>> weights = uniform(0.05)(jax.random.key(0), (600, 400), float)
+    >>> round(float(weights.min()), 3), round(float(weights.max()), 3)
+    (-0.05, 0.05)
+
+    Source: lecture L.
+    """
+    check_knob("limit", limit, 0)
+
+    def init(key: jax.Array, shape: Sequence[int], dtype: Any = float) -> jax.Array:
+        return draw("uniform", limit / math.sqrt(3), key, shape, dtype)
 
     return init
 
@@ -207,7 +238,7 @@ _BY_ACTIVATION: dict[str, Callable[[Number], Initializer]] = {
     **dict.fromkeys(("relu", "leaky_relu", "PReLU", "elu", "gelu", "silu", "mish"), he_normal),
     **dict.fromkeys(("relu6", "celu", "softplus", "gelu_tanh", "hard_silu"), he_normal),
     **dict.fromkeys(("swish", "hard_swish"), he_normal),
-    "selu": lecun_normal,
+    **dict.fromkeys(("selu", "maxout"), lecun_normal),
 }
 
 
@@ -215,7 +246,8 @@ def initializer_for(activation: str | Activation, scale: Number = 1.0) -> Initia
     """Look up the initializer that suits an activation.
 
     It is `he_normal` for ReLU and its relatives (leaky ReLU, PReLU, ELU, GELU, Swish, Mish),
-    `lecun_normal` for SELU, and `glorot_uniform` for tanh, sigmoid, softmax and their relatives.
+    `lecun_normal` for SELU and maxout, and `glorot_uniform` for tanh, sigmoid, softmax and their
+    relatives.
 
     Args:
       activation: name of the activation, or the function, or a `functools.partial` of it. An

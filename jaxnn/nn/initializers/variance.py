@@ -21,7 +21,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxnn.arguments import check_choice, check_knob
+from jaxnn.arguments import check_choice, check_flag, check_knob
 from jaxnn.nn.initializers.fans import Initializer, Number, draw, fans, normal_kind
 
 __all__ = [
@@ -58,6 +58,7 @@ def he_normal(scale: Number = 1.0, *, truncated: bool = False) -> Initializer:
     Source: He et al. 2015; lectures C, M and S.
     """
     check_knob("scale", scale, 0)
+    check_flag("truncated", truncated)
 
     def init(key: jax.Array, shape: Sequence[int], dtype: Any = float) -> jax.Array:
         deviation = scale * math.sqrt(2 / fans(shape)[0])
@@ -115,6 +116,7 @@ def glorot_normal(scale: Number = 1.0, *, truncated: bool = False) -> Initialize
     Source: Glorot and Bengio 2010; lectures C, L and S.
     """
     check_knob("scale", scale, 0)
+    check_flag("truncated", truncated)
 
     def init(key: jax.Array, shape: Sequence[int], dtype: Any = float) -> jax.Array:
         deviation = scale * math.sqrt(2 / sum(fans(shape)))
@@ -173,6 +175,7 @@ def lecun_normal(scale: Number = 1.0, *, truncated: bool = False) -> Initializer
     Source: LeCun et al. 1998; lectures M and S.
     """
     check_knob("scale", scale, 0)
+    check_flag("truncated", truncated)
 
     def init(key: jax.Array, shape: Sequence[int], dtype: Any = float) -> jax.Array:
         deviation = scale * math.sqrt(1 / fans(shape)[0])

@@ -6,9 +6,10 @@ from typing import Any
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
-from jaxnn.arguments import check_knob, check_positive_int
-from jaxnn.nn.activations.rectifiers import leaky_relu
+from jaxnn.arguments import check_flag, check_knob, check_positive_int
+from jaxnn.nn.activations.rectifiers import knob_like
 from jaxnn.nn.initializers.basic import constant, lecun_normal, zeros
 from jaxnn.nn.initializers.fans import Initializer
 from jaxnn.nn.taps import layer_path, tap
@@ -37,7 +38,6 @@ class PReLU(nn.Module):
     Raises:
       ValueError: if a concrete `negative_slope_init` is not finite.
 
-    >>> import jax.numpy as jnp
     >>> layer = PReLU()
     >>> variables = layer.init(jax.random.key(0), jnp.ones(3))
     >>> variables["params"]
@@ -54,16 +54,20 @@ class PReLU(nn.Module):
 
     def __post_init__(self) -> None:
         check_knob("negative_slope_init", self.negative_slope_init)
+        check_flag("per_channel", self.per_channel)
         super().__post_init__()
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
+        if self.per_channel and x.ndim < 1:
+            raise ValueError("x must have an axis of channels, got a single number")
         shape = x.shape[-1:] if self.per_channel else ()
         start = constant(self.negative_slope_init)
         slope = self.param("negative_slope", start, shape, self.param_dtype)
         if self.per_channel:
             slope = slope.reshape((1,) * (x.ndim - 1) + shape)
-        return leaky_relu(x, slope)
+        # A slope for each channel is an array, which `leaky_relu` does not take.
+        return jnp.where(x > 0, x, knob_like(slope, x) * x)
 
 
 class Maxout(nn.Module):
@@ -89,7 +93,6 @@ class Maxout(nn.Module):
     Raises:
       ValueError: if `features` or `pieces` is not a positive integer.
 
-    >>> import jax.numpy as jnp
     >>> layer = Maxout(10, pieces=3)
     >>> variables = layer.init(jax.random.key(0), jnp.ones((1, 4)))
     >>> variables["params"]["Dense_0"]["kernel"].shape
@@ -113,6 +116,8 @@ class Maxout(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
+        if x.ndim < 1:
+            raise ValueError("x must be (..., inputs), got a single number")
         maps = nn.Dense(
             self.features * self.pieces,
             kernel_init=self.kernel_init or lecun_normal(),

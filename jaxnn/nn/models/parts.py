@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
 
-from jaxnn.arguments import check_choice, check_knob, check_positive_int
-from jaxnn.nn.activations.table import Activation, activation
+from jaxnn.arguments import check_choice, check_flag, check_knob, check_positive_int
+from jaxnn.nn.activations.table import ACTIVATIONS, Activation, activation
 from jaxnn.nn.initializers.basic import Initializer, initializer_for, zeros
-from jaxnn.nn.layers.dropout import Dropout
-from jaxnn.nn.layers.norm import BatchNorm, GroupNorm, LayerNorm
+from jaxnn.nn.layers.dropout.dropout import Dropout
+from jaxnn.nn.layers.norm.batch import BatchNorm
+from jaxnn.nn.layers.norm.group import GroupNorm
+from jaxnn.nn.layers.norm.layer import LayerNorm, RMSNorm
 from jaxnn.nn.layers.product import dot_general
+from jaxnn.nn.modes import keywords_of
 from jaxnn.nn.taps import layer_path, tap
 
-__all__ = ["Network", "Normalization"]
+__all__ = ["Network", "Normalization", "Rate", "check_rate", "check_widths"]
 
 Normalization = str | Callable[[], nn.Module]
 """A name in `NORMALIZATIONS`, or what makes a layer, such as `partial(BatchNorm, momentum=0.9)`."""
 
-NORMALIZATIONS: dict[str, Callable[[], nn.Module]] = {
+Rate = float | jax.Array | None
+
+NORMALIZATIONS: dict[str, Callable[..., nn.Module]] = {
     "batch": BatchNorm,
     "layer": LayerNorm,
+    "rms": RMSNorm,
     "group": GroupNorm,
 }
 
@@ -31,8 +38,10 @@ NORMALIZATIONS: dict[str, Callable[[], nn.Module]] = {
 class Network(nn.Module, kw_only=True):
     """The arguments of every model, checked when it is made."""
 
+    MORE_ACTIVATIONS: ClassVar[tuple[str, ...]] = ()  # beside those in the table
+
     activation: str | Activation = "relu"
-    dropout_rate: float | jax.Array | None = None
+    dropout_rate: Any = None
     normalization: Normalization | None = None
     normalize_after: bool = False
     kernel_init: Initializer | None = None
@@ -40,8 +49,9 @@ class Network(nn.Module, kw_only=True):
     param_dtype: Any = float
 
     def __post_init__(self) -> None:
-        activation(self.activation)
-        check_rate("dropout_rate", self.dropout_rate)
+        if not callable(self.activation):
+            check_choice("activation", self.activation, (*ACTIVATIONS, *self.MORE_ACTIVATIONS))
+        check_flag("normalize_after", self.normalize_after)
         if isinstance(self.normalization, nn.Module):
             raise TypeError(
                 "normalization must be a name or a function that makes a layer, since each place "
@@ -52,50 +62,67 @@ class Network(nn.Module, kw_only=True):
         super().__post_init__()
 
     def activate(
-        self, layer: nn.Module, x: jax.Array, *, train: bool, weight: jax.Array | None
+        self,
+        make: Callable[[bool], nn.Module],
+        x: jax.Array,
+        *,
+        train: bool,
+        weight: jax.Array | None,
     ) -> jax.Array:
-        """Apply a layer, then activation and normalization in the order asked for."""
+        """Apply a layer, then activation and normalization in the order asked for.
+
+        Args:
+          make: `use_bias -> layer`. A layer has no bias where batch normalization follows at
+            once: it subtracts the mean, and the bias with it.
+          x: inputs.
+          train: whether the model trains.
+          weight: how much each row counts.
+        """
+        normalize = self.make_normalization()
+        subtracts = isinstance(normalize, (BatchNorm, nn.BatchNorm))
+        layer = make(self.normalize_after or not subtracts)
         x = layer(x)
-        if not self.normalize_after:
-            x = self.normalize(x, train=train, weight=weight)
-        x = self.phi(layer, x)
         if self.normalize_after:
-            x = self.normalize(x, train=train, weight=weight)
-        return x
+            return self.normalize(normalize, self.phi(layer, x), train=train, weight=weight)
+        return self.phi(layer, self.normalize(normalize, x, train=train, weight=weight))
 
     def phi(self, layer: nn.Module, x: jax.Array) -> jax.Array:
         """Apply the activation function, with taps before and behind it."""
         path = layer_path(layer)
         x = tap(path, x, site="preactivation")
-        return tap(path, activation(self.activation)(x), site="activation")
+        return tap(path, self.activated(x), site="activation")
 
-    def normalize(self, x: jax.Array, *, train: bool, weight: jax.Array | None) -> jax.Array:
-        """One more normalization layer, where the model has any."""
-        if self.normalization is None:
-            return x
+    def activated(self, x: jax.Array) -> jax.Array:
+        """Apply the activation function."""
+        return activation(self.activation)(x)
+
+    def make_normalization(self) -> nn.Module | None:
+        """Make one more normalization layer, where the model has any."""
         make = self.normalization
-        layer = NORMALIZATIONS[make]() if isinstance(make, str) else make()
-        if isinstance(layer, BatchNorm):
-            return layer(x, train=train, weight=weight)
-        return layer(x)
+        if make is None:
+            return None
+        make = NORMALIZATIONS[make] if isinstance(make, str) else make
+        kind = make.func if isinstance(make, partial) else make
+        given = make.keywords if isinstance(make, partial) else {}
+        fields = getattr(kind, "__dataclass_fields__", {})
+        if "param_dtype" in fields and "param_dtype" not in given:
+            return partial(make, param_dtype=self.param_dtype)()
+        return make()
 
-    def drop(self, x: jax.Array, rate: float | jax.Array | None, *, train: bool) -> jax.Array:
+    def normalize(
+        self, layer: nn.Module | None, x: jax.Array, *, train: bool, weight: jax.Array | None
+    ) -> jax.Array:
+        """Normalize, where the model has a normalization, which is told mode and weights."""
+        if layer is None:
+            return x
+        return layer(x, **keywords_of(type(layer).__call__, train=train, weight=weight))
+
+    def drop(self, x: jax.Array, rate: Rate, *, train: bool, scale_at: str = "train") -> jax.Array:
         """Dropout, where there is any."""
-        return x if rate is None else Dropout(rate)(x, train=train)
-
-    def dense(self, features: int) -> nn.Module:
-        """Make a dense layer for an activation behind it."""
-        init = self.kernel_init or initializer_for(self.activation)
-        return nn.Dense(
-            features,
-            kernel_init=init,
-            bias_init=self.bias_init,
-            param_dtype=self.param_dtype,
-            dot_general=dot_general,
-        )
+        return x if rate is None else Dropout(rate, scale_at=scale_at)(x, train=train)
 
     def logits(self, x: jax.Array, features: int) -> jax.Array:
-        """The last layer, which is linear."""
+        """Apply the last layer, which is linear."""
         init = self.kernel_init or initializer_for("softmax")
         return nn.Dense(
             features, kernel_init=init, param_dtype=self.param_dtype, dot_general=dot_general

@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxnn.arguments import check_knob
+from jaxnn.arguments import check_flag, check_knob
+from jaxnn.optim.moments import absolute_square, real_like, square_root
 from jaxnn.optim.rate import (
     Knob,
     check_scheduled,
@@ -17,21 +18,22 @@ from jaxnn.optim.rate import (
     transformation,
     value_at,
 )
+from jaxnn.tree import check_held
 
 __all__ = ["RssState", "adagrad", "over_root", "scale_by_rss"]
 
 
 def over_root(g: jax.Array, square: jax.Array, eps: Any, eps_in_sqrt: bool) -> jax.Array:
     """Divide a gradient by the root of an accumulated square, with ε inside or outside it."""
-    eps = jnp.asarray(eps, square.dtype)
-    return g / jnp.sqrt(square + eps) if eps_in_sqrt else g / (jnp.sqrt(square) + eps)
+    root = square_root(square, eps, 0.0) if eps_in_sqrt else square_root(square, 0.0, eps)
+    return g / root
 
 
 class RssState(NamedTuple):
     """State of `scale_by_rss`."""
 
     count: jax.Array  # () int32: updates so far
-    sum_of_squares: optax.Updates  # like the parameters
+    sum_of_squares: optax.Updates  # like the parameters, but real
 
 
 def scale_by_rss(
@@ -52,11 +54,12 @@ def scale_by_rss(
     """
     check_knob("initial_accumulator_value", initial_accumulator_value, 0)
     check_scheduled("eps", eps, 0)
+    eps_in_sqrt = check_flag("eps_in_sqrt", eps_in_sqrt)
 
     def init(params: optax.Params) -> RssState:
-        start = jax.tree.map(
-            lambda p: jnp.full_like(p, jnp.asarray(initial_accumulator_value, p.dtype)), params
-        )
+        check_held("eps", eps, params)
+        check_held("initial_accumulator_value", initial_accumulator_value, params)
+        start = jax.tree.map(lambda p: real_like(p, initial_accumulator_value), params)
         return RssState(count=jnp.zeros((), jnp.int32), sum_of_squares=start)
 
     def update(
@@ -66,16 +69,9 @@ def scale_by_rss(
         **extra_args: Any,
     ) -> tuple[optax.Updates, RssState]:
         del params, extra_args
-        squares = jax.tree.map(lambda g, s: s + g**2, updates, state.sum_of_squares)
+        squares = jax.tree.map(lambda g, s: s + absolute_square(g), updates, state.sum_of_squares)
         e = value_at(eps, state.count)
-
-        def scaled(g: jax.Array, s: jax.Array) -> jax.Array:
-            # Without this, a parameter that never had a gradient would move by 0 / 0 if ε is 0.
-            never = s == 0
-            scaled = over_root(g, jnp.where(never, jnp.ones_like(s), s), e, eps_in_sqrt)
-            return jnp.where(never, jnp.zeros_like(g), scaled)
-
-        updates = jax.tree.map(scaled, updates, squares)
+        updates = jax.tree.map(lambda g, s: over_root(g, s, e, eps_in_sqrt), updates, squares)
         return updates, RssState(count=next_count(state.count), sum_of_squares=squares)
 
     return transformation(init, update)
@@ -97,7 +93,7 @@ def adagrad(
     square of the gradient that it divides, as in the paper and in all three lectures. Lecture L
     writes $G_{t-1}$ beside $g(\theta_{t-1})$: its $G_{t-1}$ ends with the square of this very
     gradient, and only its sum starts one step late, at $t' = 1$ instead of 0. Lecture C writes
-    no ε: with `eps=0` a parameter whose G is 0 does not move.
+    no ε: with `eps=0` a parameter whose G is 0 does not move. Of complex numbers $g^2$ is $|g|^2$.
 
     Args:
       learning_rate: α, at least 0.
@@ -113,7 +109,8 @@ def adagrad(
       An Optax transformation.
 
     Raises:
-      ValueError: a concrete value is outside its range.
+      ValueError: a concrete value is outside its range, or, at `init`, vanishes or overflows in
+        the dtype of a parameter.
 
     >>> tx = adagrad(1.0, 0.0, eps=1.0)
     >>> params = jnp.array([0.0])

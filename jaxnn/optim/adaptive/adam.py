@@ -8,17 +8,19 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxnn.arguments import check_choice
+from jaxnn.arguments import check_choice, check_flag
 from jaxnn.optim.moments import bias_correction as correction
-from jaxnn.optim.moments import moment
+from jaxnn.optim.moments import moment, real_like, second_moment, square_root
 from jaxnn.optim.rate import (
     Knob,
     check_scheduled,
+    floating_dtype,
     next_count,
     scale_by_learning_rate,
     transformation,
     value_at,
 )
+from jaxnn.tree import check_held
 
 __all__ = ["AdamState", "adam", "scale_by_adam"]
 
@@ -28,7 +30,7 @@ class AdamState(NamedTuple):
 
     count: jax.Array  # () int32: updates so far
     mu: optax.Updates  # first moments, like the parameters
-    nu: optax.Updates  # second moments, like the parameters
+    nu: optax.Updates  # second moments, like the parameters, but real
     nu_max: optax.Updates  # largest second moments so far; () unless `amsgrad` is given
     mu_product: Any  # scalar: product of all first decays; () unless `momentum_decay` is given
 
@@ -59,6 +61,10 @@ def scale_by_adam(
     check_scheduled("b2", b2, 0, 1, high_open=True)
     check_scheduled("eps", eps, 0)
     check_scheduled("eps_root", eps_root, 0)
+    mu_dtype = floating_dtype("mu_dtype", mu_dtype)
+    bias_correction = check_flag("bias_correction", bias_correction)
+    nesterov = check_flag("nesterov", nesterov)
+    eps_before_correction = check_flag("eps_before_correction", eps_before_correction)
     if momentum_decay is not None:
         check_scheduled("momentum_decay", momentum_decay, 0)
     if amsgrad is not None:
@@ -70,12 +76,13 @@ def scale_by_adam(
         )
 
     def init(params: optax.Params) -> AdamState:
-        zeros = jax.tree.map(jnp.zeros_like, params)
+        check_held("eps", eps, params)
+        check_held("eps_root", eps_root, params)
         return AdamState(
             count=jnp.zeros((), jnp.int32),
             mu=jax.tree.map(lambda p: jnp.zeros_like(p, dtype=mu_dtype), params),
-            nu=zeros,
-            nu_max=() if amsgrad is None else jax.tree.map(jnp.zeros_like, params),
+            nu=jax.tree.map(real_like, params),
+            nu_max=() if amsgrad is None else jax.tree.map(real_like, params),
             mu_product=() if momentum_decay is None else jnp.ones((), float),
         )
 
@@ -95,8 +102,8 @@ def scale_by_adam(
         del params, extra_args
         count = next_count(state.count)
         beta1, beta2 = value_at(b1, state.count), value_at(b2, state.count)
-        mu = moment(beta1, updates, state.mu, 1)
-        nu = moment(beta2, updates, state.nu, 2)
+        mu = moment(beta1, updates, state.mu)
+        nu = second_moment(beta2, updates, state.nu)
         nu_max, product = state.nu_max, state.mu_product
         short2 = correction(beta2, count) if bias_correction else jnp.ones((), float)
 
@@ -134,8 +141,7 @@ def scale_by_adam(
             e, e_root = e / jnp.sqrt(short2), e_root / short2
 
         def direction(g: jax.Array, m: jax.Array, v: jax.Array) -> jax.Array:
-            root = jnp.sqrt(v + jnp.asarray(e_root, v.dtype)) + jnp.asarray(e, v.dtype)
-            return (m / root).astype(g.dtype)
+            return (m / square_root(v, e_root, e)).astype(jnp.result_type(g))
 
         mu = jax.tree.map(lambda m, old: m.astype(old.dtype), mu, state.mu)
         updates = jax.tree.map(direction, updates, mean, square)
@@ -178,6 +184,8 @@ def adam(
     \theta \leftarrow \theta
     - \alpha_t \frac{\hat m}{\sqrt{\hat v + \epsilon_\text{root}} + \epsilon}$$
 
+    Without any ε, a parameter whose v is 0 does not move. Of complex numbers $g^2$ is $|g|^2$.
+
     Args:
       learning_rate: α, at least 0. The lectures start from 3e-4 (C) or 1e-3 (L).
       b1: decay of the first moment, in [0, 1).
@@ -200,8 +208,9 @@ def adam(
       An Optax transformation.
 
     Raises:
-      ValueError: a concrete value is outside its range, or `bias_correction=False` is combined
-        with an argument whose formula uses corrected moments.
+      ValueError: a concrete value is outside its range, `bias_correction=False` is combined
+        with an argument whose formula uses corrected moments, or, at `init`, ε vanishes or
+        overflows in the dtype of a parameter (float16 asks for an `eps` of 1e-7 or more).
 
     >>> tx = adam(0.1)
     >>> params = jnp.array([1.0, 1.0])

@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxnn.arguments import check_knob
+from jaxnn.arguments import check_flag, check_knob
 from jaxnn.optim.adaptive.adagrad import over_root
+from jaxnn.optim.moments import absolute_square, moment, real_like, second_moment
 from jaxnn.optim.moments import bias_correction as correction
-from jaxnn.optim.moments import moment
 from jaxnn.optim.rate import (
     Knob,
     check_scheduled,
@@ -21,6 +21,7 @@ from jaxnn.optim.rate import (
     value_at,
 )
 from jaxnn.optim.velocity import trace
+from jaxnn.tree import check_held
 
 __all__ = ["RmsState", "rmsprop", "scale_by_rms"]
 
@@ -54,13 +55,16 @@ def scale_by_rms(
     check_scheduled("decay", decay, 0, 1)
     check_scheduled("eps", eps, 0)
     check_knob("initial_scale", initial_scale, 0)
+    eps_in_sqrt = check_flag("eps_in_sqrt", eps_in_sqrt)
+    centered = check_flag("centered", centered)
+    bias_correction = check_flag("bias_correction", bias_correction)
 
     def init(params: optax.Params) -> RmsState:
-        def start(p: jax.Array) -> jax.Array:
-            return jnp.full_like(p, jnp.asarray(initial_scale, p.dtype))
-
+        check_held("eps", eps, params)
+        check_held("initial_scale", initial_scale, params)
         mu = jax.tree.map(jnp.zeros_like, params) if centered else ()
-        return RmsState(jnp.zeros((), jnp.int32), mu, jax.tree.map(start, params))
+        nu = jax.tree.map(lambda p: real_like(p, initial_scale), params)
+        return RmsState(jnp.zeros((), jnp.int32), mu, nu)
 
     def update(
         updates: optax.Updates,
@@ -71,15 +75,15 @@ def scale_by_rms(
         del params, extra_args
         count = next_count(state.count)
         b, e = value_at(decay, state.count), value_at(eps, state.count)
-        nu = moment(b, updates, state.nu, 2)
-        mu = moment(b, updates, state.mu, 1) if centered else ()
+        nu = second_moment(b, updates, state.nu)
+        mu = moment(b, updates, state.mu) if centered else ()
         mean, square = mu, nu
         if bias_correction:
             scale = 1 / correction(b, count)
             mean, square = jax.tree.map(lambda m: m * scale.astype(m.dtype), (mu, nu))
         if centered:
             # By rounding, the difference of two nearly equal numbers can fall just below 0.
-            square = jax.tree.map(lambda v, m: jnp.maximum(v - m**2, 0), square, mean)
+            square = jax.tree.map(lambda v, m: jnp.maximum(v - absolute_square(m), 0), square, mean)
         updates = jax.tree.map(lambda g, v: over_root(g, v, e, eps_in_sqrt), updates, square)
         return updates, RmsState(count=count, mu=mu, nu=nu)
 
@@ -104,6 +108,9 @@ def rmsprop(
     $$G \leftarrow \lambda G + (1-\lambda) g^2, \qquad
     \theta \leftarrow \theta - \alpha_t \frac{g}{\sqrt{G + \epsilon}}$$
 
+    Without ε, as lecture C writes it, a parameter whose G is 0 does not move. Of complex numbers
+    $g^2$ is $|g|^2$.
+
     Args:
       learning_rate: α, at least 0. Lecture L: 1e-2 or 1e-3.
       decay: λ, in [0, 1], typically 0.9. PyTorch calls it `alpha` and starts from 0.99.
@@ -125,8 +132,8 @@ def rmsprop(
       An Optax transformation.
 
     Raises:
-      ValueError: a concrete value is outside its range, or `nesterov` is given without
-        `momentum`.
+      ValueError: a concrete value is outside its range, `nesterov` is given without `momentum`,
+        or, at `init`, ε vanishes or overflows in the dtype of a parameter.
 
     >>> tx = rmsprop(0.1, decay=0.75, eps=0.0)
     >>> params = jnp.array([0.0])
@@ -137,8 +144,9 @@ def rmsprop(
     """
     direction = scale_by_rms(decay, eps, initial_scale, eps_in_sqrt, centered, bias_correction)
     rate = scale_by_learning_rate(learning_rate)
+    rate_in_velocity = check_flag("rate_in_velocity", rate_in_velocity)
     if momentum is None:
-        if nesterov:
+        if check_flag("nesterov", nesterov):
             raise ValueError("momentum must be given where nesterov=True, got None")
         return optax.chain(direction, rate)
     check_scheduled("momentum", momentum, 0, 1)

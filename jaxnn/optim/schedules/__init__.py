@@ -7,6 +7,7 @@ optimizer takes a schedule, not only the learning rate.
 """
 
 from jaxnn.optim.schedules.compose import in_epochs, join, warmup
+from jaxnn.optim.schedules.cycles import cyclic, one_cycle
 from jaxnn.optim.schedules.decays import (
     exponential,
     inverse_time,
@@ -16,12 +17,13 @@ from jaxnn.optim.schedules.decays import (
 )
 from jaxnn.optim.schedules.pieces import constant, piecewise_constant
 from jaxnn.optim.schedules.ramps import linear, polynomial
-from jaxnn.optim.schedules.waves import cosine, cosine_restarts, one_cycle
+from jaxnn.optim.schedules.waves import cosine, cosine_restarts
 
 __all__ = [
     "constant",
     "cosine",
     "cosine_restarts",
+    "cyclic",
     "exponential",
     "in_epochs",
     "inverse_time",

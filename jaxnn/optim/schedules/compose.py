@@ -7,43 +7,48 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
-from jaxnn.arguments import check_knob, check_positive_int
-from jaxnn.optim.rate import Schedule
+from jaxnn.arguments import check_flag, check_positive_int
+from jaxnn.optim.rate import Schedule, check_schedule, number
 from jaxnn.optim.schedules.decays import completed
-from jaxnn.optim.schedules.pieces import check_order
+from jaxnn.optim.schedules.pieces import in_order
 
 __all__ = ["in_epochs", "join", "warmup"]
 
 Number = float | jax.Array
 
 
-def in_epochs(schedule: Schedule, steps_per_epoch: int) -> Schedule:
+def in_epochs(schedule: Schedule, steps_per_epoch: int, *, whole: bool = False) -> Schedule:
     r"""Turn a schedule that counts epochs into one that counts steps, $t \mapsto s(t / n)$.
 
     Args:
       schedule: a function of the epoch, which may be fractional: step 5 of 10 in the third
         epoch is epoch 2.5.
       steps_per_epoch: n, such as `data.steps_per_epoch(batch_size)`.
+      whole: whether an epoch has one value, that of its first step, as with the callback
+        `LearningRateScheduler` of Keras and a scheduler of PyTorch stepped once an epoch.
 
     Returns:
       A schedule of the step.
 
     Raises:
       ValueError: `steps_per_epoch` is not a positive integer.
+      TypeError: `schedule` is no function.
 
     >>> from jaxnn.optim.schedules import step
     >>> schedule = in_epochs(step(1.0, every=5, factor=0.5), steps_per_epoch=17)
     >>> [float(schedule(count)) for count in (0, 5 * 17 - 1, 5 * 17)]
     [1.0, 1.0, 0.5]
 
-    Source: lecture N, which counts in epochs.
+    Source: lecture N, which counts in epochs; lecture M, which has one value per epoch.
     """
-    steps_per_epoch = check_positive_int("steps_per_epoch", steps_per_epoch)
+    check_schedule("schedule", schedule)
+    n = float(check_positive_int("steps_per_epoch", steps_per_epoch))
+    whole = check_flag("whole", whole)
 
     def by_step(count: jax.Array) -> jax.Array:
         t = jnp.asarray(count, float)
-        whole = completed(t, steps_per_epoch)  # exact, so that an epoch begins at its first step
-        return schedule(whole + (t - whole * steps_per_epoch) / steps_per_epoch)
+        epoch = completed(t, n)  # exact, so that an epoch begins at its first step
+        return schedule(epoch if whole else epoch + (t - epoch * n) / n)
 
     return by_step
 
@@ -69,7 +74,9 @@ def join(schedules: Sequence[Schedule], boundaries: Sequence[Number]) -> Schedul
     >>> [float(schedule(count)) for count in (5, 15, 25)]
     [0.5, 1.0, 0.5]
     """
-    check_order("boundaries", boundaries)
+    boundaries = in_order("boundaries", boundaries)
+    for part in schedules:
+        check_schedule("each of schedules", part)
     if len(schedules) != len(boundaries) + 1:
         raise ValueError(
             f"schedules must be one more than the {len(boundaries)} boundaries, "
@@ -114,8 +121,9 @@ def warmup(schedule: Schedule, steps: Number, *, init_value: Number = 0.0) -> Sc
 
     Source: Goyal et al. 2017.
     """
-    check_knob("steps", steps, 0, low_open=True)
-    check_knob("init_value", init_value, 0)
+    check_schedule("schedule", schedule)
+    steps = number("steps", steps, 0, low_open=True)
+    init_value = number("init_value", init_value, 0)
 
     def rising(count: jax.Array) -> jax.Array:
         target = schedule(jnp.zeros_like(count))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from jaxnn.arguments import check_knob
-from jaxnn.optim.rate import Schedule
+from jaxnn.arguments import check_flag
+from jaxnn.optim.rate import Schedule, number
 
 __all__ = [
     "exponential",
@@ -59,9 +59,9 @@ def step(init_value: Number, *, every: Number, factor: Number = 0.5) -> Schedule
 
     Source: lecture N.
     """
-    check_knob("init_value", init_value, 0)
-    check_knob("every", every, 0, low_open=True)
-    check_knob("factor", factor, 0)
+    init_value = number("init_value", init_value, 0)
+    every = number("every", every, 0, low_open=True)
+    factor = number("factor", factor, 0)
     return lambda count: init_value * raised(factor, completed(count, every))
 
 
@@ -78,6 +78,7 @@ def exponential(
     *,
     decay_rate: Number,
     transition_steps: Number = 1,
+    transition_begin: Number = 0,
     staircase: bool = False,
     end_value: Number | None = None,
 ) -> Schedule:
@@ -89,7 +90,9 @@ def exponential(
       init_value: α₀, at least 0.
       decay_rate: r, at least 0; above 1 the value grows.
       transition_steps: s, above 0: the number of steps in which the value changes by the factor
-        r. Lecture M takes r = 0.1 and s = 20 epochs, with one value per epoch.
+        r. Lecture M takes r = 0.1 and s = 20 epochs, with one value per epoch (`in_epochs` with
+        `whole=True`).
+      transition_begin: the step, at least 0, until which α₀ holds and from which t counts.
       staircase: whether t/s is rounded down, which makes this `step`.
       end_value: the value at which the decay stops: a lower bound if r < 1, an upper bound
         otherwise, as in Optax. None: no bound.
@@ -108,16 +111,17 @@ def exponential(
 
     Source: lecture M.
     """
-    check_knob("init_value", init_value, 0)
-    check_knob("decay_rate", decay_rate, 0)
-    check_knob("transition_steps", transition_steps, 0, low_open=True)
+    init_value = number("init_value", init_value, 0)
+    decay_rate = number("decay_rate", decay_rate, 0)
+    transition_steps = number("transition_steps", transition_steps, 0, low_open=True)
+    transition_begin = number("transition_begin", transition_begin, 0)
+    staircase = check_flag("staircase", staircase)
     if end_value is not None:
-        check_knob("end_value", end_value, 0)
+        end_value = number("end_value", end_value, 0)
 
     def schedule(count: jax.Array) -> jax.Array:
-        exponent = (
-            completed(count, transition_steps) if staircase else _floating(count) / transition_steps
-        )
+        t = jnp.maximum(_floating(count) - transition_begin, 0)
+        exponent = completed(t, transition_steps) if staircase else t / transition_steps
         value = init_value * raised(decay_rate, exponent)
         if end_value is None:
             return value
@@ -149,8 +153,8 @@ def natural_exponential(init_value: Number, k: Number) -> Schedule:
 
     Source: lecture N ("exponential decay").
     """
-    check_knob("init_value", init_value, 0)
-    check_knob("k", k, 0)
+    init_value = number("init_value", init_value, 0)
+    k = number("k", k, 0)
     return lambda count: init_value * jnp.exp(-k * _floating(count))
 
 
@@ -184,9 +188,10 @@ def inverse_time(
 
     Source: lectures L, M and N.
     """
-    check_knob("init_value", init_value, 0)
-    check_knob("decay_rate", decay_rate, 0)
-    check_knob("transition_steps", transition_steps, 0, low_open=True)
+    init_value = number("init_value", init_value, 0)
+    decay_rate = number("decay_rate", decay_rate, 0)
+    transition_steps = number("transition_steps", transition_steps, 0, low_open=True)
+    staircase = check_flag("staircase", staircase)
 
     def schedule(count: jax.Array) -> jax.Array:
         if staircase:
@@ -218,7 +223,7 @@ def power(init_value: Number, *, transition_steps: Number, power: Number = 1.0) 
 
     Source: lecture M.
     """
-    check_knob("init_value", init_value, 0)
-    check_knob("transition_steps", transition_steps, 0, low_open=True)
-    check_knob("power", power, 0)
+    init_value = number("init_value", init_value, 0)
+    transition_steps = number("transition_steps", transition_steps, 0, low_open=True)
+    power = number("power", power, 0)
     return lambda count: init_value * (1 + _floating(count) / transition_steps) ** -power

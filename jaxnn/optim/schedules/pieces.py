@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 
-from jaxnn.arguments import check_choice, check_knob, is_concrete
-from jaxnn.optim.rate import Schedule
+from jaxnn.arguments import check_choice, is_concrete
+from jaxnn.optim.rate import Schedule, number
 
-__all__ = ["check_order", "constant", "piecewise_constant"]
+__all__ = ["constant", "in_order", "piecewise_constant"]
 
 Number = float | jax.Array
 
@@ -32,7 +32,7 @@ def constant(value: Number) -> Schedule:
     >>> constant(0.1)(jnp.int32(7))
     Array(0.1, dtype=float32)
     """
-    check_knob("value", value)
+    value = number("value", value)
     return lambda count: jnp.full(jnp.shape(count), value, float)
 
 
@@ -65,13 +65,14 @@ def piecewise_constant(
     Source: lecture M.
     """
     check_choice("boundary_belongs_to", boundary_belongs_to, ("next", "last"))
-    check_order("boundaries", boundaries)
+    boundaries = in_order("boundaries", boundaries)
+    if not isinstance(values, (list, tuple)):
+        raise TypeError(f"values must be a list of numbers, got {values!r}")
     if len(values) != len(boundaries) + 1:
         raise ValueError(
             f"values must be one more than the {len(boundaries)} boundaries, got {len(values)}"
         )
-    for value in values:
-        check_knob("values", value)
+    values = [number("values", value) for value in values]
 
     def schedule(count: jax.Array) -> jax.Array:
         t = jnp.asarray(count, float)
@@ -84,10 +85,12 @@ def piecewise_constant(
     return schedule
 
 
-def check_order(name: str, boundaries: Sequence[Number]) -> None:
-    """Refuse concrete boundaries that do not rise."""
-    for boundary in boundaries:
-        check_knob(name, boundary)
+def in_order(name: str, boundaries: Sequence[Number]) -> list[Any]:
+    """Refuse concrete boundaries that do not rise, and return them as floats."""
+    if not isinstance(boundaries, (list, tuple)):
+        raise TypeError(f"{name} must be a list of numbers, got {boundaries!r}")
+    boundaries = [number(name, boundary) for boundary in boundaries]
     known = [float(boundary) for boundary in boundaries if is_concrete(boundary)]
     if any(later <= earlier for earlier, later in itertools.pairwise(known)):
         raise ValueError(f"{name} must rise, got {known}")
+    return boundaries

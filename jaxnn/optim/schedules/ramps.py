@@ -11,8 +11,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxnn.arguments import check_knob
-from jaxnn.optim.rate import Schedule
+from jaxnn.arguments import check_flag
+from jaxnn.optim.rate import Schedule, number
+from jaxnn.optim.schedules.decays import completed
 
 __all__ = ["fraction", "linear", "polynomial"]
 
@@ -25,12 +26,16 @@ def fraction(count: Any, begin: Number, steps: Number, clamp: bool) -> jax.Array
     return jnp.minimum(done, 1) if clamp else done
 
 
-def _check(init_value: Number, end_value: Number, steps: Number, begin: Number) -> None:
-    """Refuse concrete constants of a ramp that are out of range."""
-    check_knob("init_value", init_value, 0)
-    check_knob("end_value", end_value, 0)
-    check_knob("transition_steps", steps, 0, low_open=True)
-    check_knob("transition_begin", begin, 0)
+def _checked(
+    init_value: Number, end_value: Number, steps: Number, begin: Number
+) -> tuple[Any, Any, Any, Any]:
+    """Refuse concrete constants of a ramp that are out of range, and return them."""
+    return (
+        number("init_value", init_value, 0),
+        number("end_value", end_value, 0),
+        number("transition_steps", steps, 0, low_open=True),
+        number("transition_begin", begin, 0),
+    )
 
 
 def linear(
@@ -64,11 +69,11 @@ def linear(
     >>> [float(schedule(count)) for count in (0, 5, 10, 15)]
     [1.0, 0.5, 0.0, 0.0]
     """
-    _check(init_value, end_value, transition_steps, transition_begin)
+    start, end, steps, begin = _checked(init_value, end_value, transition_steps, transition_begin)
+    clamp = check_flag("clamp", clamp)
 
     def schedule(count: jax.Array) -> jax.Array:
-        tau = fraction(count, transition_begin, transition_steps, clamp)
-        return init_value + (end_value - init_value) * tau
+        return start + (end - start) * fraction(count, begin, steps, clamp)
 
     return schedule
 
@@ -81,6 +86,7 @@ def polynomial(
     transition_begin: Number = 0,
     *,
     clamp: bool = True,
+    cycle: bool = False,
 ) -> Schedule:
     r"""Follow a polynomial, $\alpha_t = (\alpha_0 - \alpha_1)(1 - \tau)^c + \alpha_1$.
 
@@ -94,6 +100,8 @@ def polynomial(
       transition_begin: b, at least 0.
       clamp: whether τ stays at 1. Otherwise the formula continues with $-|1 - \tau|^c$, which
         is defined for every power c.
+      cycle: whether to stretch s to its next multiple each time it is over, as Keras does: the
+        value jumps up after each s steps, and falls to the end again, ever more slowly.
 
     Each float may be a traced scalar.
 
@@ -101,20 +109,29 @@ def polynomial(
       A schedule.
 
     Raises:
-      ValueError: a concrete value is outside its range.
+      ValueError: a concrete value is outside its range, or `cycle` is combined with `clamp=False`,
+        between which there is no choice: a cycle never ends.
 
     >>> schedule = polynomial(1.0, 0.0, 2.0, 10)
     >>> [float(schedule(count)) for count in (0, 5, 10, 15)]
     [1.0, 0.25, 0.0, 0.0]
     """
-    _check(init_value, end_value, transition_steps, transition_begin)
-    check_knob("power", power, 0, low_open=True)
+    start, end, steps, begin = _checked(init_value, end_value, transition_steps, transition_begin)
+    power = number("power", power, 0, low_open=True)
+    clamp, cycle = check_flag("clamp", clamp), check_flag("cycle", cycle)
+    if cycle and not clamp:
+        raise ValueError("clamp must be True where cycle=True, got False")
 
     def schedule(count: jax.Array) -> jax.Array:
-        left = 1 - fraction(count, transition_begin, transition_steps, clamp)
+        span = steps
+        if cycle:
+            t = jnp.asarray(count, float) - begin
+            done = completed(t, steps)
+            span = steps * jnp.maximum(done + (done * steps < t), 1)
+        left = 1 - fraction(count, begin, span, clamp)
         # 0 to a power has no derivative in the exponent: at the end the term is set to 0.
         ended = left == 0
         size = jnp.abs(jnp.where(ended, 1, left)) ** power
-        return end_value + (init_value - end_value) * jnp.where(ended, 0, jnp.sign(left) * size)
+        return end + (start - end) * jnp.where(ended, 0, jnp.sign(left) * size)
 
     return schedule

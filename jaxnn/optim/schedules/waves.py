@@ -1,4 +1,4 @@
-"""Schedules along half cosine waves: one, repeated ones, and a cycle up and down.
+"""Schedules along half cosine waves: one, and repeated ones.
 
 With `clamp=True` the value stays at the end from then on, as in Optax and Keras. With
 `clamp=False` the wave continues, as in PyTorch, so that it rises again.
@@ -9,17 +9,18 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from jaxnn.arguments import check_knob
-from jaxnn.optim.rate import Schedule
+from jaxnn.arguments import check_flag
+from jaxnn.optim.rate import Schedule, number
 from jaxnn.optim.schedules.decays import completed, raised
 from jaxnn.optim.schedules.ramps import fraction
 
-__all__ = ["cosine", "cosine_restarts", "one_cycle"]
+__all__ = ["cosine", "cosine_restarts", "half_wave"]
 
 Number = float | jax.Array
 
 
-def _half_wave(tau: jax.Array) -> jax.Array:
+def half_wave(tau: jax.Array) -> jax.Array:
+    """Compute ½ (1 + cos πτ), which falls from 1 to 0."""
     return 0.5 * (1 + jnp.cos(jnp.pi * tau))
 
 
@@ -57,13 +58,14 @@ def cosine(
 
     Source: Loshchilov and Hutter 2017.
     """
-    check_knob("init_value", init_value, 0)
-    check_knob("decay_steps", decay_steps, 0, low_open=True)
-    check_knob("alpha", alpha, 0, 1)
-    check_knob("exponent", exponent, 0, low_open=True)
+    init_value = number("init_value", init_value, 0)
+    decay_steps = number("decay_steps", decay_steps, 0, low_open=True)
+    alpha = number("alpha", alpha, 0, 1)
+    exponent = number("exponent", exponent, 0, low_open=True)
+    clamp = check_flag("clamp", clamp)
 
     def schedule(count: jax.Array) -> jax.Array:
-        wave = _half_wave(fraction(count, 0, decay_steps, clamp))
+        wave = half_wave(fraction(count, 0, decay_steps, clamp))
         ended = wave <= 0
         shape = jnp.where(ended, 0, jnp.where(ended, 1, wave) ** exponent)
         return init_value * ((1 - alpha) * shape + alpha)
@@ -105,11 +107,11 @@ def cosine_restarts(
 
     Source: Loshchilov and Hutter 2017 (SGDR).
     """
-    check_knob("init_value", init_value, 0)
-    check_knob("first_decay_steps", first_decay_steps, 0, low_open=True)
-    check_knob("t_mul", t_mul, 1)
-    check_knob("m_mul", m_mul, 0)
-    check_knob("alpha", alpha, 0, 1)
+    init_value = number("init_value", init_value, 0)
+    first_decay_steps = number("first_decay_steps", first_decay_steps, 0, low_open=True)
+    t_mul = number("t_mul", t_mul, 1)
+    m_mul = number("m_mul", m_mul, 0)
+    alpha = number("alpha", alpha, 0, 1)
 
     def schedule(count: jax.Array) -> jax.Array:
         t = jnp.maximum(jnp.asarray(count, float), 0)
@@ -129,60 +131,6 @@ def cosine_restarts(
         wave = jax.lax.stop_gradient(wave)
         tau = (t - start_of(wave)) / (first_decay_steps * jnp.where(equal, 1, safe**wave))
         start = init_value * raised(m_mul, wave)
-        return start * ((1 - alpha) * _half_wave(tau) + alpha)
-
-    return schedule
-
-
-def one_cycle(
-    peak_value: Number,
-    transition_steps: Number,
-    *,
-    pct_start: Number = 0.3,
-    div_factor: Number = 25.0,
-    final_div_factor: Number = 1e4,
-    clamp: bool = True,
-) -> Schedule:
-    r"""Rise to a peak and fall almost to 0, along two half cosine waves.
-
-    The value rises from $\alpha/d$ to α in the first part of the cycle, and then falls to
-    $\alpha/(d f)$.
-
-    Args:
-      peak_value: α, at least 0.
-      transition_steps: number of steps of the whole cycle, above 0.
-      pct_start: fraction of the cycle in which the value rises, in (0, 1).
-      div_factor: d, at least 1.
-      final_div_factor: f, at least 1.
-      clamp: whether the value stays at the end. Otherwise the wave continues and rises again.
-
-    Each float may be a traced scalar.
-
-    Returns:
-      A schedule.
-
-    Raises:
-      ValueError: a concrete value is outside its range.
-
-    >>> schedule = one_cycle(1.0, 100, pct_start=0.25)
-    >>> [round(float(schedule(count)), 4) for count in (0, 25, 100)]
-    [0.04, 1.0, 0.0]
-
-    Source: Smith and Topin 2019.
-    """
-    check_knob("peak_value", peak_value, 0)
-    check_knob("transition_steps", transition_steps, 0, low_open=True)
-    check_knob("pct_start", pct_start, 0, 1, low_open=True, high_open=True)
-    check_knob("div_factor", div_factor, 1)
-    check_knob("final_div_factor", final_div_factor, 1)
-
-    def schedule(count: jax.Array) -> jax.Array:
-        top = pct_start * transition_steps
-        rise = _half_wave(fraction(count, 0, top, True))
-        fall = _half_wave(fraction(count, top, transition_steps - top, clamp))
-        low, end = peak_value / div_factor, peak_value / (div_factor * final_div_factor)
-        up = low + (peak_value - low) * (1 - rise)
-        down = end + (peak_value - end) * fall
-        return jnp.where(jnp.asarray(count, float) < top, up, down)
+        return start * ((1 - alpha) * half_wave(tau) + alpha)
 
     return schedule

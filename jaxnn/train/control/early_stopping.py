@@ -1,4 +1,4 @@
-"""Early stopping, which returns the best weights."""
+"""Early stopping, and training to the end: both return the best weights."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from flax import struct
 
 from jaxnn.arguments import check_choice, check_count, check_knob
 from jaxnn.optim.stagnation import improvement, worst
+from jaxnn.train.control.protocol import Mode, mode_of, told_mode
 from jaxnn.train.step.state import TrainState
 
-__all__ = ["EarlyStopping", "EarlyStoppingMemory", "early_stopping"]
+__all__ = ["EarlyStopping", "EarlyStoppingMemory", "early_stopping", "keep_best"]
 
 
 class EarlyStoppingMemory(struct.PyTreeNode):
@@ -28,32 +29,36 @@ class EarlyStoppingMemory(struct.PyTreeNode):
 
 @dataclass(frozen=True, eq=False)
 class EarlyStopping:
-    """The controller that `early_stopping` builds."""
+    """The controller that `early_stopping` and `keep_best` build."""
 
     monitor: str
-    mode: str
-    patience: int
+    mode: Mode | None  # None until the recipe has put the direction of the metric here
+    patience: int | None  # None: the run is never stopped
     min_delta: float | jax.Array
     baseline: float | jax.Array | None
     counting: str
 
     def init(self, state: TrainState) -> EarlyStoppingMemory:
-        return EarlyStoppingMemory(best=worst(self.mode), wait=jnp.int32(0), **_weights(state))
+        return EarlyStoppingMemory(
+            best=worst(told_mode(self)), wait=jnp.int32(0), **_weights(state)
+        )
 
     def update(
         self, memory: EarlyStoppingMemory, state: TrainState, value: jax.Array
     ) -> tuple[EarlyStoppingMemory, TrainState]:
         value = value.astype(memory.best.dtype)
-        better = improvement(value, memory.best, self.mode, atol=self.min_delta)
+        better = improvement(value, memory.best, told_mode(self), atol=self.min_delta)
         # As in Keras, an improvement that does not beat the baseline does not renew the patience.
         enough = better
         if self.baseline is not None:
             enough = better & improvement(
-                value, jnp.asarray(self.baseline, value.dtype), self.mode, atol=self.min_delta
+                value, jnp.asarray(self.baseline, value.dtype), told_mode(self), atol=self.min_delta
             )
         wait = jnp.where(enough, 0, memory.wait + 1).astype(jnp.int32)
-        limit = max(self.patience, 1) if self.counting == "keras" else self.patience + 1
-        stop = state.control.stop | (~better & (wait >= limit))
+        stop = state.control.stop
+        if self.patience is not None:
+            limit = max(self.patience, 1) if self.counting == "keras" else self.patience + 1
+            stop = stop | (~better & (wait >= limit))
         found = EarlyStoppingMemory(best=value, wait=wait, **_weights(state))
         missed = memory.replace(wait=wait)
         memory = jax.tree.map(lambda a, b: jnp.where(better, a, b), found, missed)
@@ -77,7 +82,7 @@ def early_stopping(
     patience: int = 10,
     *,
     monitor: str = "val/loss",
-    mode: str = "min",
+    mode: Mode | None = None,
     min_delta: float | jax.Array = 0.0,
     baseline: float | jax.Array | None = None,
     counting: Literal["keras", "pytorch"] = "keras",
@@ -90,7 +95,8 @@ def early_stopping(
     Args:
       patience: number of evaluations in a row without improvement that end the run, at least 0.
       monitor: name of the watched value in the epoch's record.
-      mode: "min" if the value should fall, "max" if it should rise.
+      mode: "min" if the value should fall, "max" if it should rise. None: the direction that
+        the metric carries, see `jaxnn.metrics.direction`; a value without one needs a mode.
       min_delta: by how much a value must beat the best to count as an improvement, at least 0.
       baseline: a value to beat. Until a value beats it, improvements do not renew the patience.
         None: no baseline.
@@ -105,15 +111,38 @@ def early_stopping(
     Raises:
       ValueError: a value is outside its range.
 
-    >>> early_stopping(patience=3, monitor="val/accuracy", mode="max").patience
+    >>> early_stopping(patience=3, monitor="val/accuracy").patience
     3
 
     Source: lectures C, L and M.
     """
-    check_choice("mode", mode, ("min", "max"))
+    mode = mode_of(monitor, mode)
     check_choice("counting", counting, ("keras", "pytorch"))
     check_knob("min_delta", min_delta, 0)
     if baseline is not None:
         check_knob("baseline", baseline)
     patience = check_count("patience", patience)
     return EarlyStopping(monitor, mode, patience, min_delta, baseline, counting)
+
+
+def keep_best(
+    *, monitor: str = "val/loss", mode: Mode | None = None, min_delta: float | jax.Array = 0.0
+) -> EarlyStopping:
+    """Train to the last epoch, and return the weights of the best evaluation.
+
+    Args:
+      monitor, mode, min_delta: as in `early_stopping`.
+
+    Returns:
+      A controller, for `Recipe(controllers=...)`.
+
+    Raises:
+      ValueError: a value is outside its range.
+
+    >>> keep_best(monitor="val/accuracy").patience is None
+    True
+
+    Source: lectures C and M ("keep going and choose the best").
+    """
+    check_knob("min_delta", min_delta, 0)
+    return EarlyStopping(monitor, mode_of(monitor, mode), None, min_delta, None, "keras")

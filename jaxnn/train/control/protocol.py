@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import jax
+import jax.numpy as jnp
 
+from jaxnn.arguments import check_choice
 from jaxnn.recipe import Recipe
+from jaxnn.train.step.skipping import all_finite
 from jaxnn.train.step.state import TrainState
 
-__all__ = ["Controller", "control", "finish"]
+__all__ = ["Controller", "Mode", "control", "finish", "mode_of", "told_mode"]
+
+Mode = Literal["min", "max"]
+"""Whether the lowest or the highest value is the best."""
 
 
 @runtime_checkable
@@ -43,8 +49,43 @@ class Controller(Protocol):
         ...
 
 
+def mode_of(monitor: Any, mode: Any) -> Mode | None:
+    """Check a controller's `monitor` and `mode`, and return the mode as far as it is known here.
+
+    The mode of a loss is "min". That of a metric is put in its place by the recipe, which knows
+    the metric.
+
+    Raises:
+      TypeError: `monitor` is not a text.
+      ValueError: `mode` is not one of "min" and "max".
+    """
+    if not isinstance(monitor, str):
+        raise TypeError(f'monitor must be a name such as "val/loss", got {monitor!r}')
+    if mode is None:
+        return "min" if monitor in ("val/loss", "train/loss") else None
+    check_choice("mode", mode, ("min", "max"))
+    return mode
+
+
+def told_mode(controller: Any) -> Mode:
+    """Return the mode of a controller that begins to act.
+
+    Raises:
+      ValueError: nobody has said it.
+    """
+    if controller.mode is None:
+        raise ValueError(
+            f"mode must be 'min' or 'max' for monitor={controller.monitor!r}: only a Recipe "
+            "knows the directions of its metrics"
+        )
+    return controller.mode
+
+
 def control(recipe: Recipe, state: TrainState, values: Mapping[str, jax.Array]) -> TrainState:
-    """Let every controller of the recipe act on the values of an epoch.
+    """Let every controller of the recipe act on the values of an evaluation.
+
+    Where a loss or a weight is not finite, every controller is told NaN, which is no improvement,
+    so that none of them keeps such a state as the best.
 
     Args:
       recipe: the recipe, built for the state's knobs.
@@ -57,14 +98,18 @@ def control(recipe: Recipe, state: TrainState, values: Mapping[str, jax.Array]) 
     Raises:
       ValueError: a controller watches a name that the run does not measure.
     """
+    losses = [values[name] for name in ("train/loss", "val/loss") if name in values]
+    sound = all_finite((losses, state.params, state.model_state, state.averaged))
     for i, controller in enumerate(recipe.controllers):
         if controller.monitor not in values:
             raise ValueError(
                 f"monitor must be one of the values that the run measures, {sorted(values)}, "
                 f"got {controller.monitor!r} of {type(controller).__name__}"
             )
+        value = values[controller.monitor]
+        value = jnp.where(sound & jnp.isfinite(value), value, jnp.nan)
         memory = state.control.memory
-        mine, state = controller.update(memory[i], state, values[controller.monitor])
+        mine, state = controller.update(memory[i], state, value)
         memory = (*memory[:i], mine, *memory[i + 1 :])
         state = state.replace(control=state.control.replace(memory=memory))
     return state

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 
-from jaxnn.arguments import check_choice, check_knob
+from jaxnn.arguments import check_knob
 from jaxnn.optim.stagnation import PlateauRule, PlateauState, improvement, plateau_rule, worst
+from jaxnn.train.control.protocol import Mode, mode_of, told_mode
 from jaxnn.train.step.state import TrainState
 
 __all__ = [
@@ -34,20 +35,25 @@ class Plateau:
 
     rule: PlateauRule
     monitor: str
+    mode: Mode | None  # None until the recipe has put the direction of the metric here
 
     def init(self, state: TrainState) -> PlateauState:
-        return self.rule.init()
+        return self._rule.init()
 
     def update(
         self, memory: PlateauState, state: TrainState, value: jax.Array
     ) -> tuple[PlateauState, TrainState]:
         # Other controllers may change the scale too, so this one multiplies by its own change.
-        new = self.rule.update(memory, value)
+        new = self._rule.update(memory, value)
         change = jnp.where(memory.scale > 0, new.scale / memory.scale, 1)
         return new, _rescaled(state, state.control.scale * change)
 
     def finish(self, memory: PlateauState, state: TrainState) -> TrainState:
         return state
+
+    @property
+    def _rule(self) -> PlateauRule:
+        return replace(self.rule, mode=told_mode(self))
 
 
 def plateau(
@@ -55,7 +61,7 @@ def plateau(
     patience: int = 10,
     *,
     monitor: str = "val/loss",
-    mode: str = "min",
+    mode: Mode | None = None,
     rtol: float | jax.Array = 1e-4,
     atol: float | jax.Array = 0.0,
     cooldown: int = 0,
@@ -73,7 +79,9 @@ def plateau(
       factor: what the rate is multiplied by at each drop, in [0, 1].
       patience: number of evaluations without improvement before a drop, at least 0.
       monitor: name of the watched value in the epoch's record.
-      mode, rtol, atol, cooldown, min_scale, counting: as in `jaxnn.optim.plateau_rule`. The
+      mode: "min" if the value should fall, "max" if it should rise. None: the direction that
+        the metric carries, see `jaxnn.metrics.direction`.
+      rtol, atol, cooldown, min_scale, counting: as in `jaxnn.optim.plateau_rule`. The
         scale multiplies the optimizer's own rate or schedule.
 
     Returns:
@@ -90,14 +98,14 @@ def plateau(
     rule = plateau_rule(
         factor,
         patience,
-        mode=mode,
+        mode=mode or "min",
         rtol=rtol,
         atol=atol,
         cooldown=cooldown,
         min_scale=min_scale,
         counting=counting,
     )
-    return Plateau(rule, monitor)
+    return Plateau(rule, monitor, mode_of(monitor, mode))
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,17 +113,17 @@ class HalveOnRise:
     """The controller that `halve_on_rise` builds."""
 
     monitor: str
-    mode: str
+    mode: Mode | None
     factor: float | jax.Array
 
     def init(self, state: TrainState) -> jax.Array:
-        return worst(self.mode)  # the value of the epoch before
+        return worst(told_mode(self))  # the value of the epoch before
 
     def update(
         self, memory: jax.Array, state: TrainState, value: jax.Array
     ) -> tuple[jax.Array, TrainState]:
         value = value.astype(memory.dtype)
-        rose = improvement(memory, value, self.mode)  # the epoch before was better
+        rose = improvement(memory, value, told_mode(self))  # the epoch before was better
         scale = state.control.scale
         before = jnp.where(jnp.isnan(value), memory, value)
         return before, _rescaled(state, jnp.where(rose, scale * self.factor, scale))
@@ -125,7 +133,7 @@ class HalveOnRise:
 
 
 def halve_on_rise(
-    factor: float | jax.Array = 0.5, *, monitor: str = "val/loss", mode: str = "min"
+    factor: float | jax.Array = 0.5, *, monitor: str = "val/loss", mode: Mode | None = None
 ) -> HalveOnRise:
     """Halve the learning rate after each epoch in which the validation error rose.
 
@@ -134,7 +142,8 @@ def halve_on_rise(
     Args:
       factor: what the rate is multiplied by, in [0, 1]; a float or a traced scalar.
       monitor: name of the watched value in the epoch's record.
-      mode: "min" if the value should fall, "max" if it should rise.
+      mode: "min" if the value should fall, "max" if it should rise. None: the direction that
+        the metric carries, see `jaxnn.metrics.direction`.
 
     Returns:
       A controller, for `Recipe(controllers=...)`.
@@ -148,8 +157,7 @@ def halve_on_rise(
     Source: lecture L.
     """
     check_knob("factor", factor, 0, 1)
-    check_choice("mode", mode, ("min", "max"))
-    return HalveOnRise(monitor, mode, factor)
+    return HalveOnRise(monitor, mode_of(monitor, mode), factor)
 
 
 class GoBackMemory(struct.PyTreeNode):
@@ -165,20 +173,20 @@ class HalveAndGoBack:
     """The controller that `halve_and_go_back` builds."""
 
     monitor: str
-    mode: str
+    mode: Mode | None
     patience: int
     factor: float | jax.Array
     rtol: float | jax.Array
     atol: float | jax.Array
 
     def init(self, state: TrainState) -> GoBackMemory:
-        return GoBackMemory(worst(self.mode), jnp.zeros((), jnp.int32), _point(state))
+        return GoBackMemory(worst(told_mode(self)), jnp.zeros((), jnp.int32), _point(state))
 
     def update(
         self, memory: GoBackMemory, state: TrainState, value: jax.Array
     ) -> tuple[GoBackMemory, TrainState]:
         value = value.astype(memory.best.dtype)
-        better = improvement(value, memory.best, self.mode, self.rtol, self.atol)
+        better = improvement(value, memory.best, told_mode(self), self.rtol, self.atol)
         wait = jnp.where(better, 0, memory.wait + 1)
         back = wait > self.patience
         point = jax.tree.map(lambda a, b: jnp.where(better, a, b), _point(state), memory.point)
@@ -210,7 +218,7 @@ def halve_and_go_back(
     patience: int = 0,
     *,
     monitor: str = "val/loss",
-    mode: str = "min",
+    mode: Mode | None = None,
     rtol: float | jax.Array = 0.0,
     atol: float | jax.Array = 0.0,
 ) -> HalveAndGoBack:
@@ -224,7 +232,8 @@ def halve_and_go_back(
       factor: what the rate is multiplied by, in [0, 1].
       patience: number of evaluations without improvement that are tolerated, at least 0.
       monitor: name of the watched value in the epoch's record.
-      mode: "min" if the value should fall, "max" if it should rise.
+      mode: "min" if the value should fall, "max" if it should rise. None: the direction that
+        the metric carries, see `jaxnn.metrics.direction`.
       rtol, atol: by how much a value must beat the best, see `jaxnn.optim.plateau_rule`.
 
     Each float may be a traced scalar.
@@ -240,5 +249,5 @@ def halve_and_go_back(
 
     Source: lecture L.
     """
-    rule = plateau_rule(factor, patience, mode=mode, rtol=rtol, atol=atol)  # checks them all
-    return HalveAndGoBack(monitor, mode, rule.patience, factor, rtol, atol)
+    rule = plateau_rule(factor, patience, rtol=rtol, atol=atol)  # checks them all
+    return HalveAndGoBack(monitor, mode_of(monitor, mode), rule.patience, factor, rtol, atol)

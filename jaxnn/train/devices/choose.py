@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -10,6 +11,7 @@ from typing import Any, Literal
 import jax
 from jax.sharding import AxisType, PartitionSpec
 
+from jaxnn.arguments import check_flag, check_path, check_text
 from jaxnn.train.devices.placement import DATA, Placement, axes_of
 
 __all__ = ["Devices", "Rules", "device_names", "place_on", "unused_accelerator"]
@@ -40,12 +42,15 @@ def place_on(
       The placement; None for one device.
 
     Raises:
+      TypeError: rules that are no dict of PartitionSpecs, or a `zero1` that is not True or False.
       ValueError: a value that is not allowed, more devices than there are, or arguments that
         do not go together.
 
     >>> place_on(1) is None
     True
     """
+    zero1 = check_flag("zero1", zero1)
+    _check_rules(rules)
     shape = _shape(devices)
     if shape is None:
         if devices is not None and (rules or zero1):
@@ -69,6 +74,25 @@ def place_on(
         axis_types=(AxisType.Auto,) * len(shape),
     )
     return Placement(mesh, tuple((rules or {}).items()), zero1, per_device=devices == "pmap")
+
+
+def _check_rules(rules: Any) -> None:
+    if rules is None:
+        return
+    if not isinstance(rules, Mapping):
+        raise TypeError(
+            "rules must be a dict from regular expressions to PartitionSpecs, such as "
+            f'{{"Dense_0/kernel": PartitionSpec(None, "model")}}, got {rules!r}'
+        )
+    for pattern, spec in rules.items():
+        if not isinstance(spec, PartitionSpec):
+            raise TypeError(f"rules must lead to a PartitionSpec, got {spec!r} for {pattern!r}")
+        try:
+            re.compile(check_text("rules", pattern))
+        except re.error as error:
+            raise ValueError(
+                f"rules must be regular expressions, got {pattern!r}: {error}"
+            ) from error
 
 
 def _shape(devices: Any) -> dict[str, int] | None:
@@ -112,7 +136,11 @@ def unused_accelerator(dev: Path = Path("/dev")) -> str | None:
     Returns:
       A line that names the device and the command that mends it; None where JAX uses an
       accelerator, none is attached, or the user has chosen the CPU (`JAX_PLATFORMS=cpu`).
+
+    Raises:
+      TypeError: `dev` is no path.
     """
+    dev = check_path("dev", dev)
     if jax.default_backend() != "cpu" or getattr(jax.config, "jax_platforms", None):
         return None
     if any(dev.glob("nvidia[0-9]*")):

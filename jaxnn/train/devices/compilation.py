@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import jax
+
+from jaxnn.arguments import check_path
 
 __all__ = ["quickly", "use_compilation_cache"]
 
@@ -44,11 +45,12 @@ def use_compilation_cache(folder: str | os.PathLike[str]) -> None:
       folder: made where it does not exist.
 
     Raises:
+      TypeError: `folder` is no path.
       NotADirectoryError: `folder` is a file.
 
     Example: `jaxnn.train.use_compilation_cache("~/.cache/jaxnn")`
     """
-    path = Path(folder).expanduser().absolute()
+    path = check_path("folder", folder).expanduser().absolute()
     if path.exists() and not path.is_dir():
         raise NotADirectoryError(f"compilation cache must be a folder, got the file {path}")
     path.mkdir(parents=True, exist_ok=True)

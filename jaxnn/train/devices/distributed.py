@@ -19,6 +19,8 @@ from __future__ import annotations
 import jax
 import numpy as np
 
+from jaxnn.arguments import check_flag, check_positive_int, check_text
+
 __all__ = ["any_process", "is_first", "start", "wait_for_all"]
 
 
@@ -34,7 +36,9 @@ def start(
       process: the number of this process, from 0.
 
     Raises:
-      ValueError: only some of the three, a number outside its range, or no cluster to ask.
+      TypeError: `coordinator` is no text.
+      ValueError: only some of the three, a number outside its range, a `coordinator` without a
+        port, or no cluster to ask.
     """
     given = (coordinator, processes, process)
     if any(value is None for value in given) and any(value is not None for value in given):
@@ -42,8 +46,13 @@ def start(
             "coordinator, processes and process go together, or are all left to the cluster, "
             f"got {given}"
         )
-    if processes is not None and process is not None and not 0 <= process < processes:
-        raise ValueError(f"process must be in [0, {processes}), got {process}")
+    if coordinator is not None and processes is not None and process is not None:
+        processes = check_positive_int("processes", processes)
+        whole = isinstance(process, int) and not isinstance(process, bool)
+        if not (whole and 0 <= process < processes):
+            raise ValueError(f"process must be in [0, {processes}), got {process!r}")
+        if not check_text("coordinator", coordinator).rpartition(":")[2].isdecimal():
+            raise ValueError(f'coordinator must be "host:port", got {coordinator!r}')
     jax.config.update("jax_cpu_collectives_implementation", "gloo")  # CPUs have none by default
     try:
         jax.distributed.initialize(coordinator, processes, process)
@@ -68,9 +77,13 @@ def is_first() -> bool:
 def any_process(flag: bool) -> bool:
     """Whether `flag` is true in any process; all processes must call this.
 
+    Raises:
+      TypeError: `flag` is not True or False.
+
     >>> any_process(False)
     False
     """
+    flag = check_flag("flag", flag)
     if jax.process_count() == 1:
         return flag
     from jax.experimental import multihost_utils
@@ -83,7 +96,11 @@ def wait_for_all(what: str) -> None:
 
     Args:
       what: a name of the place, the same in every process.
+
+    Raises:
+      TypeError: `what` is no text.
     """
+    check_text("what", what)
     if jax.process_count() > 1:
         from jax.experimental import multihost_utils
 

@@ -238,11 +238,19 @@ def _as_device_array(leaf: Any) -> jax.Array:
 def bytes_per_device(tree: Any) -> int:
     """The most memory, in bytes, that a tree takes on any one device.
 
+    Args:
+      tree: pytree of JAX arrays.
+
+    Raises:
+      TypeError: a leaf that is no JAX array, and so lies on no device.
+
     >>> bytes_per_device({"w": jnp.ones((10, 10), "float32")})
     400
     """
     totals: dict[Any, int] = {}
     for leaf in jax.tree.leaves(tree):
+        if not isinstance(leaf, jax.Array):
+            raise TypeError(f"tree must hold JAX arrays, got {leaf!r}")
         for shard in leaf.addressable_shards:
             totals[shard.device] = totals.get(shard.device, 0) + shard.data.nbytes
     return max(totals.values(), default=0)

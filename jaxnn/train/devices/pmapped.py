@@ -16,10 +16,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxnn.arguments import check_positive_int
-from jaxnn.data.batches import size, with_weight
+from jaxnn.arguments import check_flag, check_positive_int
+from jaxnn.data.batches import with_weight
+from jaxnn.data.shapes import check_shapes
 from jaxnn.metrics import Sums
-from jaxnn.recipe import MakeRecipe, Recipe
+from jaxnn.recipe import MakeRecipe, Recipe, as_maker
 from jaxnn.train.devices.choose import place_on
 from jaxnn.train.devices.placement import DATA, Placement
 from jaxnn.train.step.state import TrainState
@@ -46,7 +47,9 @@ def pmap_step(
       A bare scalar that an objective measures is averaged over the devices.
 
     Raises:
-      ValueError: a batch that is no dict and does not divide by the devices.
+      TypeError: no recipe, or a batch with a leaf that is no array of numbers.
+      ValueError: arrays of different lengths, or a batch that is no dict and does not divide
+        by the devices.
 
     >>> from jaxnn import Recipe, losses, nn, optim
     >>> from jaxnn.train import init_state
@@ -58,7 +61,9 @@ def pmap_step(
     >>> float(metrics["loss"][0] / metrics["loss"][1]) < 1e-6
     True
     """
+    recipe = as_maker(recipe)
     accumulate = check_positive_int("accumulate", accumulate)
+    fold_device_index = check_flag("fold_device_index", fold_device_index)
     placement = place_on("pmap")
     assert placement is not None  # a way was named
     placement = replace(placement, fold_device_index=fold_device_index)
@@ -82,7 +87,7 @@ def pmap_step(
 
 def _shares(placement: Placement, accumulate: int, batch: Any) -> Any:
     """Split a batch into equal shares, with an axis of devices before the rows."""
-    rows = size(batch)
+    rows = check_shapes("batch", batch)
     if rows % accumulate:
         raise ValueError(f"accumulate must divide the {rows} rows of a batch, got {accumulate}")
     if not isinstance(batch, Mapping) and rows // accumulate % placement.count:

@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxnn.train.record.records import ChunkRecord, EpochRecord
 
-__all__ = ["Piece", "chunk_record", "epoch_record"]
+__all__ = ["Evaluation", "Piece", "chunk_record", "epoch_record"]
 
 
 class Piece(NamedTuple):
@@ -17,6 +17,13 @@ class Piece(NamedTuple):
 
     done: Any  # () int32: how many of them were run
     series: dict[str, Any]  # metric -> (at least done,)
+
+
+class Evaluation(NamedTuple):
+    """What an evaluation within an epoch measured on validation data."""
+
+    step: int  # steps of the epoch before it
+    values: dict[str, Any]  # by name; of a population (cohorts, width, …)
 
 
 def epoch_record(
@@ -27,6 +34,7 @@ def epoch_record(
     stopped: np.ndarray,
     timing: dict[str, float],
     members: np.ndarray | None,
+    evaluations: list[Evaluation] | None = None,
 ) -> EpochRecord:
     """The record of an epoch.
 
@@ -39,10 +47,15 @@ def epoch_record(
       timing: seconds and rates, of all members together.
       members: of a population, the ids of its members, (members,) int64; None for a single run.
         They fill the first slots of the cohorts in order, and the slots behind them are padding.
+      evaluations: those within the epoch, the last of which are the epoch's values; None: the
+        run is evaluated at the end of epochs.
     """
+    if evaluations:
+        values = {**values, **evaluations[-1].values}
     if members is not None:
-        return _of_members(epoch, step, values, pieces, stopped, timing, members)
+        return _of_members(epoch, step, values, pieces, stopped, timing, members, evaluations)
     done, steps = _joined(pieces)
+    steps |= _evaluated(evaluations or [], int(done), ())
     scalars = {name: float(v) for name, v in values.items() if v.ndim == 0}
     arrays = {name: v.astype(float) for name, v in values.items() if v.ndim}
     for name, nothing in _unmeasured(steps, done).items():
@@ -66,9 +79,17 @@ def _of_members(
     stopped: np.ndarray,
     timing: dict[str, float],
     members: np.ndarray,
+    evaluations: list[Evaluation] | None,
 ) -> EpochRecord:
     count = len(members)
     done, steps = _joined([_of_slots(piece, count) for piece in pieces])
+    of_members = [
+        Evaluation(step, {name: _rows(value, count) for name, value in values.items()})
+        for step, values in evaluations or []
+    ]
+    steps |= _evaluated(of_members, int(done.max()), (count,))
+    for series in steps.values():
+        series[np.arange(series.shape[-1]) >= done[:, None]] = math.nan
     own = {name: _rows(value, count).astype(float) for name, value in values.items()}
     absent = done == 0  # nothing of them was measured: they had stopped before
     for value in own.values():
@@ -128,6 +149,21 @@ def _joined(pieces: list[Piece]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
             if name != "skipped":
                 series[skipped] = math.nan
     return done, steps
+
+
+def _evaluated(
+    evaluations: list[Evaluation], steps: int, lead: tuple[int, ...]
+) -> dict[str, np.ndarray]:
+    """Scalars of evaluations as series of steps, NaN at the steps that none follows."""
+    series: dict[str, np.ndarray] = {}
+    for step, values in evaluations:
+        if step > steps:  # launched before it was known that the run had stopped
+            continue
+        for name, value in values.items():
+            if value.ndim == len(lead):
+                empty = np.full((*lead, steps), math.nan)
+                series.setdefault(name, empty)[..., step - 1] = value
+    return series
 
 
 def _unmeasured(steps: dict[str, np.ndarray], done: np.ndarray) -> dict[str, np.ndarray]:

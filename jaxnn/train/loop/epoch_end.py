@@ -1,7 +1,8 @@
-"""The end of an epoch on the device: evaluation, and the controllers' decisions."""
+"""Evaluation on the device, at the end of an epoch or within it, and what controllers decide."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -9,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxnn.optim.rate import last_rate
-from jaxnn.recipe import build
+from jaxnn.recipe import MakeRecipe, build
 from jaxnn.train.control.protocol import control
 from jaxnn.train.loop.cohorts import each_cohort, over_members
 from jaxnn.train.loop.evaluation import added, metric_sums, results
@@ -17,7 +18,7 @@ from jaxnn.train.loop.program import Program
 from jaxnn.train.loop.tally import Tally, emptied
 from jaxnn.train.step.state import Skips, TrainState, member_axes
 
-__all__ = ["Measured", "end_epoch", "evaluate_more"]
+__all__ = ["Measured", "end_epoch", "evaluate_more", "evaluate_within"]
 
 
 class Measured(NamedTuple):
@@ -28,7 +29,7 @@ class Measured(NamedTuple):
     skips: Skips  # steps that were skipped because they were not finite
 
 
-@partial(jax.jit, static_argnums=0, donate_argnums=1)
+@partial(jax.jit, static_argnums=(0, 6), donate_argnums=1)
 def end_epoch(
     program: Program,
     state: TrainState,
@@ -36,6 +37,7 @@ def end_epoch(
     val: Any,
     val_sums: Any = None,
     live: jax.Array | None = None,
+    evaluates: bool = True,
 ) -> tuple[TrainState, Measured, Tally]:
     """Evaluate, and let the controllers act on what the epoch measured.
 
@@ -46,51 +48,99 @@ def end_epoch(
       val: validation data on the device, or None.
       val_sums: the metrics of validation data that was streamed instead, or None.
       live: () int32, the number of live cohorts of a population; None for a single run.
+      evaluates: whether this epoch ends with an evaluation; static.
 
     Returns:
       The state, what the epoch measured, and an empty tally for the next epoch, which costs
       nothing here.
     """
     empty = _everywhere(program, emptied(tally))
+    measure = partial(_end_epoch, program, evaluates)
+    return *_of_all(program, measure, state, (tally, val_sums), val, live), empty
+
+
+@partial(jax.jit, static_argnums=0, donate_argnums=1)
+def evaluate_within(
+    program: Program,
+    state: TrainState,
+    tally: Tally,
+    val: Any,
+    val_sums: Any = None,
+    live: jax.Array | None = None,
+) -> tuple[TrainState, Measured]:
+    """Evaluate in the middle of an epoch, and let the controllers act.
+
+    Args:
+      program, state, val, val_sums, live: as in `end_epoch`.
+      tally: of the epoch so far; it goes on.
+
+    Returns:
+      The state and what was measured; "train/loss" and its like are of the epoch so far.
+    """
+    measure = partial(_end_epoch, program, True)
+    return _of_all(program, measure, state, (tally, val_sums), val, live)
+
+
+def _of_all(
+    program: Program,
+    measure: Callable[..., tuple[TrainState, Measured]],
+    state: TrainState,
+    given: Any,
+    val: Any,
+    live: jax.Array | None,
+) -> tuple[TrainState, Measured]:
+    """Apply `measure` to a single run, or to every member of the live cohorts."""
     if live is None:
-        state, measured = _end_epoch(program, state, (tally, val_sums), val)
-        return program.constrain(state), _everywhere(program, measured), empty
+        state, measured = measure(state, given, val)
+        return program.constrain(state), _everywhere(program, measured)
 
     def cohort(state: TrainState, given: Any) -> tuple[TrainState, Measured]:
-        return over_members(partial(_end_epoch, program), state, shared=1)(state, given, val)
+        return over_members(measure, state, shared=1)(state, given, val)
 
-    one_cohort = jax.tree.map(lambda leaf: leaf[0], (tally, val_sums))
+    one_cohort = jax.tree.map(lambda leaf: leaf[0], given)
     shapes = jax.eval_shape(cohort, _first_cohort(state), one_cohort)[1]
     cohorts = state.control.stop.shape[0]
     like = jax.tree.map(lambda leaf: jnp.zeros((cohorts, *leaf.shape), leaf.dtype), shapes)
-    return *each_cohort(cohort, live, state, (tally, val_sums), like), empty
+    return each_cohort(cohort, live, state, given, like)
 
 
 def _end_epoch(
-    program: Program, state: TrainState, tally_and_sums: tuple[Tally, Any], val: Any
+    program: Program,
+    evaluates: bool,
+    state: TrainState,
+    tally_and_sums: tuple[Tally, Any],
+    val: Any,
 ) -> tuple[TrainState, Measured]:
-    """The end of the epoch for one member."""
+    """What one member measured, and the controllers' decisions where it `evaluates`."""
     tally, val_sums = tally_and_sums
     values = {f"train/{name}": value for name, value in results(tally.sums).items()}
     for probe, memory in zip(program.probes, tally.probes, strict=True):
         values |= probe.summarize(memory)
     if program.make_recipe is not None:
-        if val is not None:
+        if val is not None and evaluates:
             val_sums = metric_sums(
                 program.make_recipe, program.eval_batch_size, program.placement, state, val
             )
         if val_sums is not None:
             values |= {f"val/{name}": value for name, value in results(val_sums).items()}
-        recipe = build(program.make_recipe, state.knobs, state.clock)
         rate = last_rate(state.opt_state)
         values["learning_rate" if rate is not None else "rate_scale"] = (
             rate if rate is not None else state.control.scale
         )
-        scalars = {name: value for name, value in values.items() if value.ndim == 0}
-        controlled = control(recipe, state, scalars)
-        stopped = state.control.stop  # controllers no longer act on a run that has stopped
-        state = jax.tree.map(lambda old, new: _select(stopped, old, new), state, controlled)
+        if evaluates:
+            state = _controlled(program.make_recipe, state, values)
     return state, Measured(values, state.control.stop, state.control.skips)
+
+
+def _controlled(
+    make_recipe: MakeRecipe, state: TrainState, values: dict[str, jax.Array]
+) -> TrainState:
+    """The state after its controllers have acted, unless the run had stopped before."""
+    recipe = build(make_recipe, state.knobs, state.clock)
+    scalars = {name: value for name, value in values.items() if value.ndim == 0}
+    controlled = control(recipe, state, scalars)
+    stopped = state.control.stop
+    return jax.tree.map(lambda old, new: _select(stopped, old, new), state, controlled)
 
 
 @partial(jax.jit, static_argnums=0)

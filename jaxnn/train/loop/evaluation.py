@@ -65,7 +65,25 @@ def evaluate(
     placement: Placement | None,
     state: TrainState,
     data: Any,
-) -> dict[str, jax.Array]:
-    """Compute the metrics of a data set."""
-    values = results(metric_sums(make_recipe, batch_size, placement, state, data))
-    return values if placement is None else placement.everywhere(values)
+    first: jax.Array,
+    before: dict[str, Sums] | None,
+) -> tuple[dict[str, Sums], dict[str, jax.Array]]:
+    """Compute the metrics of a data set, or of one more part of it.
+
+    Args:
+      make_recipe: of the recipe.
+      batch_size: rows computed at once.
+      placement: of several devices, or None.
+      state: to evaluate.
+      data: pytree of arrays (n, …).
+      first: () int32, the number of the first batch.
+      before: the sums of the parts before, or None.
+
+    Returns:
+      The sums so far, and the values that they give.
+    """
+    sums = metric_sums(make_recipe, batch_size, placement, state, data, first)
+    if before is not None:
+        sums = added(before, sums)
+    found = (sums, results(sums))
+    return found if placement is None else placement.everywhere(found)

@@ -16,9 +16,10 @@ import numpy as np
 from jaxnn.train.devices.transfer import copy, fetch
 from jaxnn.train.loop.ahead import AHEAD
 from jaxnn.train.loop.batching import DataChunk
+from jaxnn.train.loop.cadence import Cadence
 from jaxnn.train.loop.chunk import train_chunk, train_rows
-from jaxnn.train.loop.collect import Piece, chunk_record, epoch_record
-from jaxnn.train.loop.epoch_end import Measured, end_epoch, evaluate_more
+from jaxnn.train.loop.collect import Evaluation, Piece, chunk_record, epoch_record
+from jaxnn.train.loop.epoch_end import Measured, end_epoch, evaluate_more, evaluate_within
 from jaxnn.train.loop.program import Program
 from jaxnn.train.loop.source import OnDevice, Source
 from jaxnn.train.loop.tally import Tally, next_series, start_tally, with_probes
@@ -35,6 +36,7 @@ class Pending(NamedTuple):
     epoch: int  # this epoch's number, from 1
     measured: Measured
     pieces: list[Piece]  # the series of its steps
+    evaluations: list[Evaluation]  # within it
 
 
 class Loop:
@@ -53,6 +55,7 @@ class Loop:
         make up some megabytes.
       on_chunk: told what each chunk measured, one chunk late; None: nobody asks.
       members: of a population, the number of its members, which fill its cohorts in order.
+      cadence: how often the run is evaluated; None: at the end of each epoch.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class Loop:
         steps_per_call: int | None = None,
         on_chunk: Callable[[ChunkRecord], None] | None = None,
         members: int | None = None,
+        cadence: Cadence | None = None,
     ) -> None:
         self.program = program
         if program.placement is not None:
@@ -76,6 +80,8 @@ class Loop:
         self.failure: str | None = None  # why the run cannot go on
         self._train, self._val, self._key = train, val, key
         self._step, self._steps_per_call = step, steps_per_call
+        self._launched = step  # steps of the run that were launched
+        self._cadence = Cadence() if cadence is None else cadence
         self._on_chunk, self._unseen = on_chunk, None
         self._members = members
         self._empty: Tally | None = None  # for the next epoch, with series of `_capacity` steps
@@ -85,32 +91,38 @@ class Loop:
 
     def launch(self) -> Pending:
         """Start the next epoch on the device, and do not wait for it."""
-        tally, pieces, launched, capacity = None, [], 0, 0
+        tally, pieces, evaluations, capacity = None, [], [], 0
+        before = self._launched
         for chunk in self._train.chunks(self._key, self.epoch, self._steps_per_call):
             if tally is None:
                 tally = self._empty_tally(chunk)
             elif chunk.start == 0:
                 pieces.append(_piece(tally))
                 tally = next_series(tally)
-            tally = self._run(tally, chunk)
-            self._show(tally, chunk, launched)
-            launched += chunk.steps
+            for part, evaluates in self._cadence.cut(chunk, self._launched):
+                tally = self._run(tally, part)
+                self._show(tally, part, self._launched - before)
+                self._launched += part.steps
+                if evaluates:
+                    values = self._evaluate(tally)
+                    evaluations.append(Evaluation(self._launched - before, values))
             capacity = chunk.capacity
             if len(pieces) > AHEAD:  # or the data of a whole epoch would pile up on the device
                 jax.block_until_ready(pieces[-1 - AHEAD].done)
         assert tally is not None  # a source has at least one chunk
         pieces.append(Piece(tally.done, tally.series))
-        val, sums = self._validation()
+        evaluates = self._cadence.at_end_of(self.epoch + 1)
+        val, sums = self._validation() if evaluates else (None, None)
         self.state, measured, self._empty = end_epoch(
-            self.program, self.state, tally, val, sums, self._live
+            self.program, self.state, tally, val, sums, self._live, evaluates
         )
         self._capacity = capacity
         self.epoch += 1
-        return Pending(self.epoch, measured, pieces)
+        return Pending(self.epoch, measured, pieces, evaluations)
 
     def collect(self, pending: Pending) -> EpochRecord:
         """Wait for an epoch, and fetch what it measured."""
-        measured, pieces = fetch((pending.measured, pending.pieces))
+        measured, pieces, evaluations = fetch(pending[1:])
         self._note_failure(measured.stopped, measured.skips)
         now = time.perf_counter()
         seconds, self._since = now - self._since, now
@@ -123,6 +135,7 @@ class Loop:
             measured.stopped,
             timing,
             self._ids,
+            evaluations if self._cadence.steps is not None else None,
         )
         self._step = record.step
         return record
@@ -162,6 +175,13 @@ class Loop:
                 run, self.state, tally, chunk.data, order, start, count, self._live
             )
         return tally
+
+    def _evaluate(self, tally: Tally) -> dict[str, jax.Array]:
+        """Evaluate in the middle of an epoch, and return what it measured on validation data."""
+        self.state, measured = evaluate_within(
+            self.program, self.state, tally, *self._validation(), self._live
+        )
+        return {name: v for name, v in measured.values.items() if name.startswith("val/")}
 
     def _validation(self) -> tuple[Any, Any]:
         """Validation data for the end of the epoch, or the metrics of what was streamed."""

@@ -66,7 +66,8 @@ class Streamed:
 
     Args:
       stream: gives the batches.
-      check: refuses a batch that does not fit; called with a name and the batch.
+      check: refuses a batch that does not fit, and returns it as it is trained on; called with
+        a name and the batch.
       placement: of the run on several devices, or None.
       batch_size: rows of a batch.
       ragged_apart: whether a smaller batch is handed over in a shape of its own.
@@ -110,8 +111,7 @@ class Streamed:
 
     def _checked(self, batches: Iterator[Any], name: str) -> Iterator[Any]:
         for number, batch in enumerate(batches):
-            self._check(f"{name}, batch {number}", batch)
-            yield batch
+            yield self._check(f"{name}, batch {number}", batch)
 
 
 Source = OnDevice | Streamed

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
-from itertools import islice
 from typing import Any
 
 import jax
-import numpy as np
 
 from jaxnn.arguments import check_positive_int
 from jaxnn.data.batches import size
+from jaxnn.data.inputs.batch import as_batch
+from jaxnn.data.inputs.narrowing import narrowed
 from jaxnn.data.streams import Stream, as_stream
 from jaxnn.data.validate import check_batch, check_batch_size, check_same_layout
 from jaxnn.losses.checks import check_targets
@@ -21,38 +21,67 @@ from jaxnn.train.step.state import TrainState
 from jaxnn.train.step.step import predict_step
 
 __all__ = [
-    "as_on_device",
     "check_labels",
     "check_sizes",
     "check_streamed",
     "eval_rows",
+    "fed",
     "sampled",
 ]
 
 _EVAL_ROWS = 512  # of an evaluation batch, at least, where the user does not say
 
 
-def sampled(name: str, data: Any, batch_size: Any) -> tuple[Stream | None, Any]:
-    """Take the first batch of a stream, which stands for the rest; other data stays as it is.
+def sampled(
+    name: str, data: Any, batch_size: Any, pairs: bool, steps_per_epoch: int | None = None
+) -> tuple[Stream | None, Any]:
+    """Bring a part of the data to the form of a batch; a stream's first batch stands for the rest.
+
+    Args:
+      name: of the part, "train" or "val".
+      data: of the part, or None.
+      batch_size: rows of a batch.
+      pairs: whether a pair is taken for a dict of x and y, and other things refused.
+      steps_per_epoch: batches of an epoch of a stream, or None.
 
     Returns:
-      The stream and its first batch, or None and the data.
+      The stream, or None, and the first batch or the data, in the dtypes that JAX keeps.
+
+    Raises:
+      ValueError, TypeError: what cannot be trained on.
     """
-    stream = None if data is None else as_stream(data)
+    batch_size = check_positive_int("batch_size", batch_size)
+    stream = None if data is None else as_stream(data, steps_per_epoch)
     if stream is None:
-        return None, data
-    first = list(islice(stream.batches(None, 0, check_positive_int("batch_size", batch_size)), 1))
-    if not first:
+        if steps_per_epoch is not None and data is not None:
+            raise ValueError(
+                f"steps_per_epoch is for data that is streamed, and {name} is arrays on the "
+                f"device; jaxnn.data.stream(arrays) streams them, got {steps_per_epoch}"
+            )
+        return None, None if data is None else fed(name, data, pairs)
+    if name != "train" and getattr(stream, "once", False):
+        raise TypeError(
+            f"{name} is evaluated again and again, which an iterator cannot be; give a function "
+            "that returns one"
+        )
+    first = stream.first(batch_size)
+    if first is None:
         raise ValueError(f"{name} must hold at least one batch, got an empty stream")
-    return stream, first[0]
+    return stream, fed(f"{name}, batch 0", first, pairs)
 
 
-def as_on_device(leaf: Any) -> Any:
-    """Cast NumPy data to the dtype that JAX will give it, so that checks see what is used."""
-    if not isinstance(leaf, np.ndarray) or leaf.dtype.kind not in "fiu":
-        return leaf
-    with np.errstate(over="ignore"):  # an overflow is found, as Inf, with its row
-        return leaf.astype(jax.dtypes.canonicalize_dtype(leaf.dtype), copy=False)
+def fed(name: str, data: Any, pairs: bool = True) -> Any:
+    """Bring data to the form of a batch, in the dtypes that JAX keeps.
+
+    Args:
+      name: of the data, for messages.
+      data: dict, pair, triple or, without `pairs`, any pytree of arrays, lists or frames.
+      pairs: whether a pair is taken for a dict of x and y, and other things refused.
+
+    Raises:
+      ValueError, TypeError: no batch, or numbers that JAX would change.
+    """
+    return narrowed(name, as_batch(name, data, pairs=pairs))
 
 
 def check_sizes(
@@ -140,11 +169,37 @@ _outputs = partial(jax.jit, static_argnums=0)(predict_step)
 
 
 def check_streamed(
-    make_recipe: MakeRecipe | None, state: Any, name: str, sample: Any, place: str, batch: Any
-) -> None:
-    """Refuse a streamed batch whose shapes, dtypes or labels differ from the first one's."""
+    make_recipe: MakeRecipe | None,
+    state: Any,
+    name: str,
+    sample: Any,
+    pairs: bool,
+    check_rows: Callable[[str, int], None],
+    place: str,
+    batch: Any,
+) -> Any:
+    """Refuse of a streamed batch what is refused of arrays, and what the first batch is not.
+
+    Args:
+      make_recipe: of the recipe, or None.
+      state: holds knobs and parameters.
+      name: of the part, "train" or "val".
+      sample: the first batch.
+      pairs: as in `fed`.
+      check_rows: refuses a number of rows; called with the batch's name and their number.
+      place: of the batch in the part, for messages.
+      batch: as the stream gave it.
+
+    Returns:
+      The batch in the form and the dtypes in which it is trained on.
+
+    Raises:
+      ValueError, TypeError: naming the part and the batch.
+    """
     place = f"{name}, {place}"
-    check_batch(place, batch)
+    batch = fed(place, batch, pairs)
+    check_rows(place, check_batch(place, batch))
     check_same_layout(sample, batch, place)
     if make_recipe is not None:
         check_labels(make_recipe, state, place, batch)
+    return batch

@@ -6,17 +6,25 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
+import numpy as np
 
 from jaxnn.arguments import check_positive_int
 from jaxnn.nn.adapters.forms import takes_weight
-from jaxnn.recipe import MakeRecipe, Recipe, build
+from jaxnn.recipe import MakeRecipe, Recipe, as_maker, build
 from jaxnn.train.devices.placement import Placement
 from jaxnn.train.loop.program import Program
 from jaxnn.train.prepare.setup import Setup
+from jaxnn.train.prepare.start import checked_knobs
 from jaxnn.train.step.own_state import is_train_state
 from jaxnn.train.step.state import TrainState
 
-__all__ = ["check_parts", "check_ragged_end", "check_step", "padding_spoils_statistics"]
+__all__ = [
+    "check_parts",
+    "check_ragged_end",
+    "check_step",
+    "padding_spoils_statistics",
+    "takes_pairs",
+]
 
 
 def check_parts(setup: Setup) -> None:
@@ -39,6 +47,17 @@ def check_parts(setup: Setup) -> None:
             "state must be a TrainState where a recipe is given (recipe=None goes with a state "
             f"of one's own and its step=), got {state!r}"
         )
+
+
+def takes_pairs(setup: Setup) -> bool:
+    """Whether the batches are those of a loss, so that a pair (x, y) means a dict of x and y.
+
+    A step or an objective of the user's own may have tuples as its batches.
+    """
+    if setup.recipe is None or setup.step is not None:
+        return False
+    knobs = jax.tree.map(lambda knob: np.asarray(knob)[()], checked_knobs(setup))
+    return build(as_maker(setup.recipe), knobs, np.int32(0)).loss is not None
 
 
 def check_step(setup: Setup, batch_size: int, placement: Placement | None) -> None:
@@ -72,30 +91,41 @@ def padding_spoils_statistics(make_recipe: MakeRecipe | None, state: TrainState)
     return keeps and not takes_weight(build(make_recipe, state.knobs, state.clock).model)
 
 
-def check_ragged_end(program: Program, state: Any, examples: int | None) -> None:
+def check_ragged_end(
+    program: Program, state: Any, examples: int | None, place: str | None = None
+) -> None:
     """Refuse sizes that would give batch normalization a batch of one row.
 
     Args:
       program: of the run, its batch sizes checked.
       state: the state that the run starts from.
       examples: the number of training examples; None where it is not known.
+      place: of a streamed batch of so many examples, for the message; None: of all the data.
 
     Raises:
       ValueError: naming the batch size and the number of examples.
     """
+    ends = "the last batch" if place is None else place
     normalized = isinstance(state.model_state, Mapping) and "batch_stats" in state.model_state
     rows = program.batch_size // program.accumulate
     ragged = (examples or 0) % program.batch_size
     if program.padding_spoils_statistics and ragged % program.accumulate:
         raise ValueError(
-            f"accumulate must divide the {ragged} examples of the last batch too, which is not "
+            f"accumulate must divide the {ragged} examples of {ends} too, which is not "
             f"padded since the model keeps running statistics, got {program.accumulate}"
         )
     last = ragged // program.accumulate if program.padding_spoils_statistics else ragged % rows
-    if normalized and (rows == 1 or last == 1):
+    if not normalized or (rows != 1 and last != 1):
+        return
+    cut = f" in {program.accumulate} micro-batches" if program.accumulate > 1 else ""
+    if place is not None and rows != 1:
         raise ValueError(
-            "batch normalization needs at least two rows in training, and of "
-            f"{examples} examples batch_size={program.batch_size}"
-            + (f" in {program.accumulate} micro-batches" if program.accumulate > 1 else "")
-            + " leaves a single one; choose another batch_size"
+            f"batch normalization needs at least two rows in training, and {place} of {examples} "
+            f"rows{cut} leaves a single one; drop the last batch of the stream, or choose a batch "
+            "size that leaves more"
         )
+    raise ValueError(
+        "batch normalization needs at least two rows in training, and of "
+        f"{examples} examples batch_size={program.batch_size}{cut} leaves a single one; choose "
+        "another batch_size"
+    )

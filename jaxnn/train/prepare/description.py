@@ -12,6 +12,7 @@ import numpy as np
 from jaxnn._version import __version__
 from jaxnn.data.batches import steps_in
 from jaxnn.describe import describe
+from jaxnn.recipe import build
 from jaxnn.train.devices.choose import device_names
 from jaxnn.train.loop.program import Program
 from jaxnn.train.prepare.setup import Setup
@@ -30,6 +31,7 @@ def config_of(
     train: Any,
     val: Any,
     examples: int | None,
+    steps: int | None = None,
 ) -> dict[str, Any]:
     """Every setting of a run, as data that JSON can write.
 
@@ -41,6 +43,7 @@ def config_of(
       key: root key.
       train, val: the data, or a first batch that stands for it.
       examples: of the training data; None where nobody has counted them.
+      steps: of an epoch of a stream where they were given; None: those of the examples.
     """
     placement = program.placement
     return {
@@ -53,15 +56,31 @@ def config_of(
         "batch_size": program.batch_size,
         "accumulate": program.accumulate,
         "eval_batch_size": program.eval_batch_size,
-        "steps_per_epoch": None if examples is None else steps_in(examples, program.batch_size),
+        "evaluate_every_epochs": setup.evaluate_every_epochs,
+        "evaluate_every_steps": setup.evaluate_every_steps,
+        "steps_per_epoch": _steps(examples, steps, program.batch_size),
         "train_examples": examples,
         "data": {"train": fingerprint(train), "val": None if val is None else fingerprint(val)},
         "step": describe(setup.step),
+        "directions": _directions(program, state),
         "probes": describe(setup.probes),
         "versions": _versions(),
         "devices": device_names(),
         "parallel": None if placement is None else placement.describe(state),
     }
+
+
+def _steps(examples: int | None, steps: int | None, batch_size: int) -> int | None:
+    return steps if steps is not None or examples is None else steps_in(examples, batch_size)
+
+
+def _directions(program: Program, state: TrainState) -> dict[str, str]:
+    """Which of a metric's values is the best, by name; the others are left out."""
+    if program.make_recipe is None:
+        return {}
+    recipe = build(program.make_recipe, state.knobs, state.clock)
+    names = [f"{part}/{name}" for part in ("train", "val") for name in (*recipe.measured, "loss")]
+    return {name: said for name in sorted(names) if (said := recipe.direction_of(name))}
 
 
 def _versions() -> dict[str, str]:

@@ -17,10 +17,10 @@ from jaxnn.describe import describe
 from jaxnn.keys import as_key
 from jaxnn.recipe import as_maker, build
 from jaxnn.train.devices.choose import place_on, unused_accelerator
+from jaxnn.train.loop.cadence import Cadence, cadence
 from jaxnn.train.loop.program import Program
 from jaxnn.train.loop.source import OnDevice, Source, Streamed
 from jaxnn.train.prepare.check_data import (
-    as_on_device,
     check_labels,
     check_sizes,
     check_streamed,
@@ -31,6 +31,7 @@ from jaxnn.train.prepare.check_program import (
     check_ragged_end,
     check_step,
     padding_spoils_statistics,
+    takes_pairs,
 )
 from jaxnn.train.prepare.description import config_of
 from jaxnn.train.prepare.setup import Setup
@@ -53,6 +54,7 @@ class Prepared:
     val: Source | None
     key: jax.Array
     config: dict[str, Any]
+    cadence: Cadence
 
 
 def prepare(setup: Setup) -> Prepared:
@@ -65,15 +67,15 @@ def prepare(setup: Setup) -> Prepared:
         warnings.warn(advice, RuntimeWarning, stacklevel=3)  # where `fit` was called
     key, data = as_key(setup.key), setup.data
     train, val = (data.train, data.val) if isinstance(data, Data) else (data, None)
+    check_parts(setup)
+    pairs = takes_pairs(setup)
     # Of streamed data a first batch stands for the rest; what follows is checked as it comes.
-    (train_stream, train), (val_stream, val) = (
-        sampled(name, part, setup.batch_size) for name, part in (("train", train), ("val", val))
-    )
-    train, val = jax.tree.map(as_on_device, (train, val))
+    train_stream, train = sampled("train", train, setup.batch_size, pairs, setup.steps_per_epoch)
+    val_stream, val = sampled("val", val, setup.batch_size, pairs)
     batch_size, eval_rows = check_sizes(
         train, val, setup.batch_size, setup.eval_batch_size, train_stream, val_stream
     )
-    check_parts(setup)
+    evaluated = cadence(setup.evaluate_every_epochs, setup.evaluate_every_steps)
     probes = tuple(map(as_static, setup.probes))
     placement = place_on(setup.devices, setup.rules, setup.zero1)
     check_step(setup, batch_size, placement)
@@ -105,13 +107,18 @@ def prepare(setup: Setup) -> Prepared:
     )
     examples = size(train) if train_stream is None else train_stream.examples
     check_ragged_end(program, state, examples)
-    config = config_of(setup, program, state, description, key, train, val, examples)
+    steps = None if train_stream is None else train_stream.steps_per_epoch
+    config = config_of(setup, program, state, description, key, train, val, examples, steps)
     trace_program(program, state, train, val)
+
+    def check_rows(place: str, rows: int) -> None:
+        if place.startswith("train"):  # evaluation normalizes by running statistics
+            check_ragged_end(program, state, rows, place)
 
     def source(name: str, part: Any, stream: Stream | None, rows: int, apart: bool) -> Source:
         if stream is None:
             return OnDevice(part, placement, rows, apart)
-        check = partial(check_streamed, make_recipe, state, name, part)
+        check = partial(check_streamed, make_recipe, state, name, part, pairs, check_rows)
         return Streamed(stream, check, placement, rows, apart)
 
     apart = program.padding_spoils_statistics
@@ -122,4 +129,5 @@ def prepare(setup: Setup) -> Prepared:
         None if val is None else source("val", val, val_stream, eval_rows, False),
         key,
         config,
+        evaluated,
     )

@@ -27,6 +27,9 @@ class Setup:
     probes: tuple[Probe, ...] = ()
     accumulate: int = 1
     eval_batch_size: int | None = None
+    evaluate_every_epochs: int | None = None
+    evaluate_every_steps: int | None = None
     devices: Devices = None
     rules: Rules | None = None
     zero1: bool = False
+    steps_per_epoch: int | None = None

@@ -9,6 +9,7 @@ implementation. A checkpoint appears under its name when it is whole, and not be
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from jaxnn.train.devices.distributed import is_first
 from jaxnn.train.devices.transfer import fetch
 from jaxnn.tree import path_name
 
-__all__ = ["restore", "save"]
+__all__ = ["restore", "restore_arrays", "save"]
 
 
 def save(path: Path, tree: Any, about: dict[str, Any]) -> None:
@@ -76,38 +77,59 @@ def restore(path: Path, like: Any) -> tuple[Any, dict[str, Any]]:
     Raises:
       ValueError: the tree there has other leaves, or a leaf is damaged.
     """
+    flat, structure = jax.tree_util.tree_flatten_with_path(like)
+    rows, arrays, about = _read(path, lambda rows: _check_same_leaves(path, rows, flat))
+    leaves = []
+    for row, array in zip(rows, arrays, strict=True):
+        leaf = jax.numpy.asarray(array)
+        if row["key"] is not None:
+            leaf = jax.random.wrap_key_data(leaf, impl=row["key"])
+        leaves.append(leaf)
+    return jax.tree.unflatten(structure, leaves), about
+
+
+def restore_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Read the arrays that `save` wrote by their paths, without their tree.
+
+    Raises:
+      ValueError: an array is damaged.
+    """
+    rows, arrays, _ = _read(path, lambda rows: None)
+    return {row["path"]: array for row, array in zip(rows, arrays, strict=True)}
+
+
+def _read(
+    path: Path, check: Callable[[list[dict[str, Any]]], None]
+) -> tuple[list[dict[str, Any]], list[np.ndarray], dict[str, Any]]:
+    """The rows of the manifest, which are checked before any array is read; the arrays; about."""
     import orbax.checkpoint as ocp
 
-    flat, structure = jax.tree_util.tree_flatten_with_path(like)
     with _checkpointer() as checkpointer:
         manifest = checkpointer.restore(
             path.absolute(), args=ocp.args.Composite(manifest=ocp.args.JsonRestore())
         )["manifest"]
         rows = manifest["leaves"]
-        _check_same_leaves(path, rows, flat)
+        check(rows)
         wanted = {
             f"{number:06d}": jax.ShapeDtypeStruct(tuple(row["shape"]), np.dtype(row["dtype"]))
             for number, row in enumerate(rows)
             if 0 not in row["shape"]
         }
-        arrays = checkpointer.restore(
+        found = checkpointer.restore(
             path.absolute(), args=ocp.args.Composite(leaves=ocp.args.StandardRestore(wanted))
         )["leaves"]
-    leaves = []
+    arrays = []
     for number, row in enumerate(rows):
         if 0 in row["shape"]:
             array = np.zeros(row["shape"], row["dtype"])
         else:
-            array = np.asarray(arrays[f"{number:06d}"])
+            array = np.asarray(found[f"{number:06d}"])
         if _sha256(array) != row["sha256"]:
             raise ValueError(
                 f"the checkpoint {path} is damaged: {row['path']} is not what was saved"
             )
-        leaf = jax.numpy.asarray(array)
-        if row["key"] is not None:
-            leaf = jax.random.wrap_key_data(leaf, impl=row["key"])
-        leaves.append(leaf)
-    return jax.tree.unflatten(structure, leaves), manifest["about"]
+        arrays.append(array)
+    return rows, arrays, manifest["about"]
 
 
 def _checkpointer() -> Any:

@@ -144,13 +144,21 @@ class RunFolder:
 
     def restore_final(self, like: Any) -> tuple[Any, int]:
         """The state that the run handed back, and its epoch."""
+        self._require_an_end()
+        state, about = checkpoint.restore(self._final, like)
+        return state, about["epoch"]
+
+    def restore_arrays(self) -> dict[str, Any]:
+        """The arrays of the state that the run handed back, by their paths."""
+        self._require_an_end()
+        return checkpoint.restore_arrays(self._final)
+
+    def _require_an_end(self) -> None:
         if not self._final.exists():
             raise ValueError(
                 f"folder must hold a run that has ended, got {self.path}, which was cut short: "
                 "fit(..., resume=folder) continues it, or ends it where epochs= is already reached"
             )
-        state, about = checkpoint.restore(self._final, like)
-        return state, about["epoch"]
 
     def _write_config(self, config: dict[str, Any]) -> None:
         if self._final.exists():  # of a shorter run, and not what this one will hand back

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxnn.train.record.lines import read_lines
 from jaxnn.train.record.records import EpochRecord, Epochs, RecordOrMaker, member_row
-from jaxnn.train.record.segments import Segment, Segments
-from jaxnn.train.record.stored import from_disk
+from jaxnn.train.record.segments import Segments
+from jaxnn.train.record.stored import consecutive, records_of
+from jaxnn.train.record.view.frames import figure_of, frame_of
+from jaxnn.train.record.view.glance import curves, joined, values_table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["LINES", "SEGMENTS", "History"]
 
@@ -41,7 +45,16 @@ class History:
         self._partly = partly  # whether there are series that are not yet on disk
 
     def __repr__(self) -> str:
-        return f"History of {len(self.epochs)} epochs: {self.names}"
+        return f"History of {len(self.epochs):,} epochs: {joined(self.names)}"
+
+    def _repr_html_(self) -> str:
+        """The loss over epochs and the last values, for a notebook."""
+        if not self.epochs:
+            return "<p>no epoch was completed</p>"
+        losses = [name for name in ("train/loss", "val/loss") if name in self.names]
+        last = self.epochs[-1]
+        table = "" if last.members is not None else values_table(last.values)
+        return curves({name: self.series(name) for name in losses}) + table
 
     @property
     def members(self) -> np.ndarray | None:
@@ -74,7 +87,8 @@ class History:
         Raises:
           ValueError: no epoch has a value of that name.
         """
-        return self._stacked(name, lambda record: record.values)
+        # A line has its values at once, so none is still to be written.
+        return self._stacked(name, lambda record: record.values, awaited=False)
 
     def array_series(self, name: str) -> np.ndarray:
         """An array over epochs, such as a confusion matrix.
@@ -89,7 +103,7 @@ class History:
         Raises:
           ValueError: no epoch has an array of that name, or their shapes differ.
         """
-        return self._stacked(name, lambda record: record.arrays)
+        return self._stacked(name, lambda record: record.arrays, awaited=self._partly)
 
     def step_series(self, name: str) -> np.ndarray:
         """A metric over all steps.
@@ -99,20 +113,22 @@ class History:
 
         Returns:
           (steps,) float64, or of a population (members, steps) with NaN behind the last step of
-          each. Epochs without such a series, and of a history on disk those not yet written,
-          have no steps in it.
+          each. It is NaN over epochs that have other series only. Epochs without any, and of a
+          history on disk those not yet written, have no steps in it.
 
         Raises:
           ValueError: no epoch has a series of that name.
         """
-        self._require(name, lambda record: record.steps)
+        self._require(name, lambda record: record.steps, awaited=self._partly)
         ids = self.members
         found = [np.zeros((0,) if ids is None else (len(ids), 0))]
         for record in self.epochs:
-            if name in record.steps:
-                series = record.steps[name]
+            if record.steps:
+                any_name = name if name in record.steps else next(iter(record.steps))
+                series = record.steps[any_name]
                 rows = np.full((*found[0].shape[:-1], series.shape[-1]), math.nan)
-                rows[_places(ids, record)] = series
+                if name in record.steps:
+                    rows[_places(ids, record)] = series
                 found.append(rows)
         return np.concatenate(found, axis=-1)
 
@@ -132,6 +148,42 @@ class History:
             if record.done[record.members == member].any():
                 items.append(partial(_of_member, self.epochs, index, member))
         return History(items, partly=self._partly)
+
+    def to_pandas(self) -> Any:
+        """The values of all epochs as a `pandas.DataFrame`.
+
+        Returns:
+          A row for each epoch, with the number of steps done at its end and a column for each of
+          `names`; the index is "epoch", and of a population ("epoch", "member"). NaN where an
+          epoch, or a member in it, has no such value.
+
+        Raises:
+          ImportError: pandas is not installed.
+        """
+        series = {name: self.series(name) for name in self.names}
+        return frame_of(self.epochs, series, self.members)
+
+    def plot(self, names: str | Sequence[str] | None = None) -> Figure:
+        """Draw values over epochs, training and validation of one metric in one panel.
+
+        `jaxnn.report` has the figures with the loss of every step and the generalization gap.
+
+        Args:
+          names: one or several of `names`, such as "val/accuracy"; None: all metrics of training
+            and validation that are scalars.
+
+        Returns:
+          A `matplotlib.figure.Figure`, which a notebook shows as a picture; of a population with
+          a line for each member.
+
+        Raises:
+          ImportError: matplotlib is not installed (`pip install "jaxnn[report]"`).
+          ValueError: no epoch has a value of one of the names.
+        """
+        if names is None:
+            names = [name for name in self.names if name.startswith(("train/", "val/"))]
+        names = [names] if isinstance(names, str) else names
+        return figure_of(self.epochs, {name: self.series(name) for name in names})
 
     @classmethod
     def read(cls, path: str | os.PathLike[str], *, until: int | None = None) -> History:
@@ -153,7 +205,7 @@ class History:
         """
         path = Path(path)
         path = path / LINES if path.is_dir() else path
-        lines = _consecutive(path, until)
+        lines = consecutive(path, until)
         # Lines first: of epochs written in between, the segments are known and the lines not.
         segments = Segments(path.parent / SEGMENTS)
         index = segments.index()
@@ -162,21 +214,25 @@ class History:
                 f"{path} must begin with epoch {index[0].first}, as its segments do, "
                 f"got {lines[0]['epoch']}"
             )
-        items, partly = _items(segments, index, lines)
+        items, partly = records_of(segments, index, lines)
         return cls(items, partly=partly)
 
     def _names(self, part: Callable[[EpochRecord], Mapping[str, Any]]) -> list[str]:
         return list(dict.fromkeys(name for record in self.epochs for name in part(record)))
 
-    def _require(self, name: str, part: Callable[[EpochRecord], Mapping[str, Any]]) -> None:
+    def _require(
+        self, name: str, part: Callable[[EpochRecord], Mapping[str, Any]], *, awaited: bool
+    ) -> None:
         known = self._names(part)
-        nothing_yet = not known and (self._partly or not self.epochs)
+        nothing_yet = not known and (awaited or not self.epochs)
         if name not in known and not nothing_yet:
             raise ValueError(f"name must be one of {known}, got {name!r}")
 
-    def _stacked(self, name: str, part: Callable[[EpochRecord], Mapping[str, Any]]) -> np.ndarray:
+    def _stacked(
+        self, name: str, part: Callable[[EpochRecord], Mapping[str, Any]], *, awaited: bool
+    ) -> np.ndarray:
         """Arrays over epochs, NaN where there is none."""
-        self._require(name, part)
+        self._require(name, part, awaited=awaited)
         ids = self.members
         found = [(number, record) for number, record in enumerate(self.epochs)]
         there = {n: np.asarray(part(r)[name], float) for n, r in found if name in part(r)}
@@ -203,41 +259,3 @@ def _places(ids: np.ndarray | None, record: EpochRecord) -> Any:
 
 def _of_member(epochs: Epochs, index: int, member: int) -> EpochRecord:
     return epochs[index].member(member)
-
-
-def _consecutive(path: Path, until: int | None) -> list[dict[str, Any]]:
-    """The lines of a history, one an epoch, up to an epoch.
-
-    Raises:
-      ValueError: a line is damaged, or an epoch is missing or there twice.
-    """
-    lines: list[dict[str, Any]] = []
-    for number, line in enumerate(read_lines(path), 1):
-        if not {"epoch", "step"} <= line.keys() or not {"stopped", "members"} & line.keys():
-            raise ValueError(f"line {number} of {path} is not of an epoch, with {list(line)}")
-        if until is not None and line["epoch"] > until:
-            break
-        if lines and line["epoch"] != lines[-1]["epoch"] + 1:
-            raise ValueError(
-                f"line {number} of {path} must be of epoch {lines[-1]['epoch'] + 1}, "
-                f"got {line['epoch']}"
-            )
-        lines.append(line)
-        if line["epoch"] == until:  # what lies behind may be damaged, and is not looked at
-            break
-    return lines
-
-
-def _items(
-    segments: Segments, index: list[Segment], lines: list[dict[str, Any]]
-) -> tuple[list[RecordOrMaker], bool]:
-    """The epochs of these lines, and whether the series of some are not yet written."""
-    items: list[RecordOrMaker] = []
-    of_epoch = {epoch: s for s in index for epoch in range(s.first, s.last + 1)}
-    for line in lines:
-        segment = of_epoch.get(line["epoch"])
-        if segment is None and "members" in line:
-            return items, True
-        make = partial(from_disk, segments, segment, line)
-        items.append(make if "members" in line else make())
-    return items, bool(lines) and lines[-1]["epoch"] not in of_epoch

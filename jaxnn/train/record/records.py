@@ -8,6 +8,8 @@ from typing import Any, overload
 
 import numpy as np
 
+from jaxnn.train.record.view.glance import joined, short
+
 __all__ = ["ChunkRecord", "EpochRecord", "Epochs", "LazyMapping", "RecordOrMaker", "member_row"]
 
 
@@ -28,7 +30,7 @@ class LazyMapping(Mapping[str, Any]):
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._names:
-            raise KeyError(name)
+            raise KeyError(f"{name!r} is not among {joined(list(self._names))}")
         return self._read(name)
 
     def __contains__(self, name: object) -> bool:
@@ -41,7 +43,7 @@ class LazyMapping(Mapping[str, Any]):
         return len(self._names)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({list(self._names)})"
+        return f"{type(self).__name__}({joined(list(self._names))})"
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,19 @@ class EpochRecord:
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
     members: np.ndarray | None = None
     done: np.ndarray | None = None
+
+    def __repr__(self) -> str:
+        parts = [f"EpochRecord {self.epoch}, step {self.step}"]
+        if self.members is None:
+            parts.append(joined([f"{n} {short(value)}" for n, value in self.values.items()]))
+        else:  # whose values may lie on disk
+            parts += [f"{len(self.members):,} members", joined(list(self.values))]
+        parts += [
+            f"{kind} of {joined(list(mapping))}"
+            for kind, mapping in (("steps", self.steps), ("arrays", self.arrays))
+            if mapping
+        ]
+        return "; ".join(parts)
 
     def member(self, member: int) -> EpochRecord:
         """The record of one member, as its run alone would have it.
@@ -140,6 +155,14 @@ class ChunkRecord:
     members: np.ndarray | None = None
     done: np.ndarray | None = None
 
+    def __repr__(self) -> str:
+        members = "" if self.members is None else f"; {len(self.members):,} members"
+        count = max((np.shape(series)[-1] for series in self.steps.values()), default=0)
+        return (
+            f"ChunkRecord of epoch {self.epoch}, steps {self.start + 1} to {self.start + count}: "
+            f"{joined(list(self.steps))}{members}"
+        )
+
     def member(self, member: int) -> ChunkRecord:
         """The record of one member; its series are empty where it had stopped before.
 
@@ -176,6 +199,9 @@ class Epochs(Sequence[EpochRecord]):
 
     def __len__(self) -> int:
         return len(self._items)
+
+    def __repr__(self) -> str:
+        return f"{len(self)} records"
 
     def append(self, record: EpochRecord) -> None:
         """Add the record of the next epoch."""

@@ -1,18 +1,27 @@
-"""A record as it stands on disk: scalars in a line, everything else in columns."""
+"""Records as they stand on disk: scalars in a line each, everything else in columns."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from jaxnn.train.record.lines import as_number
-from jaxnn.train.record.records import EpochRecord, LazyMapping
+from jaxnn.train.record.lines import as_number, read_lines
+from jaxnn.train.record.records import EpochRecord, LazyMapping, RecordOrMaker
 from jaxnn.train.record.segments import Segment, Segments
 
-__all__ = ["columns", "form", "from_disk", "memory", "scalars"]
+__all__ = [
+    "columns",
+    "consecutive",
+    "form",
+    "from_disk",
+    "memory",
+    "records_of",
+    "scalars",
+]
 
 _RESERVED = ("epoch", "step", "stopped", "members", "crc32")
 
@@ -86,6 +95,44 @@ def from_disk(segments: Segments, segment: Segment | None, line: Mapping[str, An
         members=np.array(segment.members, np.int64),
         done=segments.read(segment, "done", row),
     )
+
+
+def consecutive(path: Path, until: int | None) -> list[dict[str, Any]]:
+    """The lines of a history, one an epoch, up to an epoch.
+
+    Raises:
+      ValueError: a line is damaged, or an epoch is missing or there twice.
+    """
+    lines: list[dict[str, Any]] = []
+    for number, line in enumerate(read_lines(path), 1):
+        if not {"epoch", "step"} <= line.keys() or not {"stopped", "members"} & line.keys():
+            raise ValueError(f"line {number} of {path} is not of an epoch, with {list(line)}")
+        if until is not None and line["epoch"] > until:
+            break
+        if lines and line["epoch"] != lines[-1]["epoch"] + 1:
+            raise ValueError(
+                f"line {number} of {path} must be of epoch {lines[-1]['epoch'] + 1}, "
+                f"got {line['epoch']}"
+            )
+        lines.append(line)
+        if line["epoch"] == until:  # what lies behind may be damaged, and is not looked at
+            break
+    return lines
+
+
+def records_of(
+    segments: Segments, index: list[Segment], lines: list[dict[str, Any]]
+) -> tuple[list[RecordOrMaker], bool]:
+    """The epochs of these lines, and whether the series of some are not yet written."""
+    items: list[RecordOrMaker] = []
+    of_epoch = {epoch: s for s in index for epoch in range(s.first, s.last + 1)}
+    for line in lines:
+        segment = of_epoch.get(line["epoch"])
+        if segment is None and "members" in line:
+            return items, True
+        make = partial(from_disk, segments, segment, line)
+        items.append(make if "members" in line else make())
+    return items, bool(lines) and lines[-1]["epoch"] not in of_epoch
 
 
 def _arrays(record: EpochRecord) -> dict[str, np.ndarray]:

@@ -13,12 +13,13 @@ from jaxnn.keys import Keys
 from jaxnn.metrics.sums import Pair, Sums, as_pair, as_pairs, ratio, total
 from jaxnn.nn.axis import axis_name, device_index
 from jaxnn.nn.taps import Listener, listening
+from jaxnn.optim.groups import frozen_paths
 from jaxnn.recipe import Recipe
 from jaxnn.train.step.objective import bind, objective_of
 from jaxnn.train.step.state import TrainState
 from jaxnn.train.step.taps import Found, Reduce, Sink, make_sinks, measuring, of_each_probe
 
-__all__ = ["Gradient", "gradient"]
+__all__ = ["Gradient", "gradient", "objective_value"]
 
 
 class Gradient(NamedTuple):
@@ -78,12 +79,34 @@ def gradient(
         count = jnp.where(pair[1] > 0, pair[1], 1)
         grads = jax.tree.map(lambda g: g / count.astype(g.dtype), grads)
     metrics = {**metrics, "loss": pair}
+    grads = jax.tree.map(jnp.conj, grads)  # JAX's gradient by a complex number is the conjugate
     if recipe.regularizer is not None:
         penalty, of_penalty = jax.value_and_grad(recipe.regularizer)(params)
-        grads = jax.tree.map(jnp.add, grads, of_penalty)
+        grads = jax.tree.map(lambda g, p: g + jnp.conj(p), grads, of_penalty)
         metrics["penalty"] = (penalty.astype(float), jnp.ones((), float))
     of_probes = of_each_probe(taps, len(reduces))
     return Gradient(grads, ratio(pair), model_state, metrics, of_probes)
+
+
+def objective_value(recipe: Recipe, state: TrainState, batch: Any) -> Callable[[Any], jax.Array]:
+    """What a step minimizes, as a function of the parameters: for optimizers with a line search.
+
+    It is the mean loss of the batch and the penalty, with the draws of a step without
+    micro-batches, at whose parameters its gradient is that of `gradient`.
+    """
+    keys = Keys(state.key, state.clock, None, device_index())
+    weight = batch.get("weight") if isinstance(batch, Mapping) else None
+    apply = bind(recipe, train=True, weight=weight, frozen=frozen_paths(state.opt_state))
+
+    # A line search of Optax's hands on what it does not know, and refuses what nobody takes.
+    def value(params: Any, rate_scale: Any = None) -> jax.Array:
+        del rate_scale
+        with listening(None):
+            pair, _, _ = objective_of(recipe)(apply, params, state.model_state, batch, keys)
+        mean = ratio(as_pair("loss", pair))
+        return mean if recipe.regularizer is None else mean + recipe.regularizer(params)
+
+    return value
 
 
 _Part = tuple[Any, Pair, Any, dict[str, Sums], dict[str, Sink]]
@@ -114,7 +137,9 @@ def _of_micro_batch(
     """The gradient of the sum over one micro-batch, or of the mean."""
     keys = Keys(state.key, state.clock, number, device_index())
     weight = batch.get("weight") if isinstance(batch, Mapping) else None
-    objective, apply = objective_of(recipe), bind(recipe, train=True, weight=weight)
+    frozen = frozen_paths(state.opt_state)
+    objective = objective_of(recipe)
+    apply = bind(recipe, train=True, weight=weight, frozen=frozen)
 
     def run(listener: Listener | None, params: Any) -> tuple[Pair, Any, Mapping[str, Any]]:
         with listening(listener):

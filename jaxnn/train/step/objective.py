@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -10,17 +10,12 @@ import jax
 import jax.numpy as jnp
 
 from jaxnn.keys import Keys, stream
-from jaxnn.losses.checks import Loss, unwrap
-from jaxnn.losses.classification import (
-    negative_log_likelihood,
-    sigmoid_cross_entropy,
-    softmax_cross_entropy,
-)
-from jaxnn.metrics.classification import accuracy, binary_accuracy
+from jaxnn.losses.checks import Loss, counted
 from jaxnn.metrics.sums import Metric, Pair, Sums, weighted
 from jaxnn.nn.adapters.forms import as_functional
 from jaxnn.nn.adapters.precision import computed_in
 from jaxnn.nn.adapters.remat import rematerialized
+from jaxnn.nn.frozen import frozen_parameters
 from jaxnn.recipe import Apply, Objective, Recipe
 
 __all__ = ["bind", "init_variables", "inputs_of", "objective_of", "supervised"]
@@ -42,19 +37,12 @@ def supervised(loss: Loss, metrics: Mapping[str, Metric]) -> Objective:
     ) -> tuple[Pair, Any, dict[str, Sums]]:
         outputs, model_state = apply(params, model_state, batch["x"], keys)
         weight = batch.get("weight")
-        pair = weighted(loss(outputs, batch["y"]), weight)
+        losses = loss(outputs, batch["y"])
+        pair = weighted(losses, counted(loss, batch["y"], losses, weight))
         values = {name: metric(outputs, batch["y"], weight) for name, metric in metrics.items()}
         return pair, model_state, values
 
     return objective
-
-
-# What a loss is judged by where the recipe does not say.
-_SUITABLE: Mapping[Loss, Mapping[str, Metric]] = {
-    softmax_cross_entropy: {"accuracy": accuracy},
-    negative_log_likelihood: {"accuracy": accuracy},
-    sigmoid_cross_entropy: {"accuracy": binary_accuracy},
-}
 
 
 def objective_of(recipe: Recipe) -> Objective:
@@ -62,11 +50,7 @@ def objective_of(recipe: Recipe) -> Objective:
     if recipe.objective is not None:
         return recipe.objective
     assert recipe.loss is not None  # a Recipe has one of the two
-    metrics = recipe.metrics
-    if metrics is None:
-        base = unwrap(recipe.loss)  # by identity: a callable need not be hashable
-        metrics = next((fit for loss, fit in _SUITABLE.items() if loss is base), {})
-    return supervised(recipe.loss, metrics)
+    return supervised(recipe.loss, recipe.measured)
 
 
 def inputs_of(batch: Any) -> Any:
@@ -96,7 +80,13 @@ def init_variables(recipe: Recipe, key: jax.Array, batch: Any) -> tuple[Any, Any
     return as_functional(recipe.model).init(stream(key, "params"), inputs_of(batch))
 
 
-def bind(recipe: Recipe, *, train: bool, weight: jax.Array | None = None) -> Apply:
+def bind(
+    recipe: Recipe,
+    *,
+    train: bool,
+    weight: jax.Array | None = None,
+    frozen: frozenset[str] = frozenset(),
+) -> Apply:
     """The model as a pure function with its mode fixed: what an objective calls.
 
     Args:
@@ -104,6 +94,7 @@ def bind(recipe: Recipe, *, train: bool, weight: jax.Array | None = None) -> App
       train: whether it is in training.
       weight: the training batch's weights, (n,) or (n, tokens), for a model that leaves
         padding out of its running statistics.
+      frozen: paths of the parameters whose layers use and keep their running statistics.
 
     Returns:
       `(params, model_state, inputs, keys) -> (outputs, model_state)`.
@@ -112,6 +103,8 @@ def bind(recipe: Recipe, *, train: bool, weight: jax.Array | None = None) -> App
 
     def apply(params: Any, model_state: Any, inputs: Any, keys: Keys) -> tuple[Any, Any]:
         run = partial(model.apply, train=train, keys=keys, weight=weight)
+        if frozen:
+            run = _with_frozen(frozen, run)
         if recipe.compute_dtype is not None:
             run = computed_in(jnp.dtype(recipe.compute_dtype), run)
         if recipe.remat and train:
@@ -119,3 +112,11 @@ def bind(recipe: Recipe, *, train: bool, weight: jax.Array | None = None) -> App
         return run(params, model_state, inputs)
 
     return apply
+
+
+def _with_frozen(paths: frozenset[str], run: Callable[..., Any]) -> Callable[..., Any]:
+    def told(*args: Any) -> Any:
+        with frozen_parameters(paths):
+            return run(*args)
+
+    return told

@@ -10,7 +10,13 @@ import jax.numpy as jnp
 from jaxnn.train.step.state import Skips, TrainState
 from jaxnn.tree import path_name
 
-__all__ = ["nonfinite_message", "skip_nonfinite"]
+__all__ = ["all_finite", "nonfinite_message", "skip_nonfinite"]
+
+
+def all_finite(tree: Any) -> jax.Array:
+    """Say whether every floating-point number of a tree is finite, () bool."""
+    floats = [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.inexact)]
+    return jnp.stack([jnp.isfinite(leaf).all() for leaf in floats]).all()
 
 
 def skip_nonfinite(

@@ -11,6 +11,7 @@ from flax import struct
 from jaxnn.keys import as_key
 from jaxnn.recipe import MakeRecipe, Recipe, build
 from jaxnn.train.step.objective import init_variables
+from jaxnn.tree import outline
 
 __all__ = ["Control", "Skips", "TrainState", "fresh_control", "init_state", "member_axes"]
 
@@ -32,6 +33,9 @@ class Control(struct.PyTreeNode):
     updates: jax.Array  # () int32: steps that this member really took
     skips: Skips
     memory: tuple[Any, ...]  # one entry per controller
+
+    def __repr__(self) -> str:  # a memory may hold the best weights
+        return f"Control(memory: {outline(self.memory)})"
 
 
 class TrainState(struct.PyTreeNode):
@@ -59,6 +63,11 @@ class TrainState(struct.PyTreeNode):
     averaged: Any
     control: Control
     key: jax.Array
+
+    def __repr__(self) -> str:  # sizes alone: the numbers may be millions, deleted or traced
+        parts = ("params", "model_state", "opt_state", "averaged")
+        listing = ", ".join(f"{part}: {outline(getattr(self, part))}" for part in parts)
+        return f"TrainState({listing})"
 
 
 def member_axes(state: TrainState) -> TrainState:

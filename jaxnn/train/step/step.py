@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -15,16 +17,16 @@ import optax
 
 from jaxnn.keys import Keys, stream
 from jaxnn.metrics.sums import Sums, as_pairs
-from jaxnn.nn.axis import device_index
+from jaxnn.nn.axis import axis_name, device_index
 from jaxnn.optim import lookahead_params, takes_rate_scale
 from jaxnn.recipe import MakeRecipe, Recipe, build
-from jaxnn.train.step.gradient import gradient
+from jaxnn.train.step.gradient import gradient, objective_value
 from jaxnn.train.step.objective import bind, objective_of
-from jaxnn.train.step.skipping import skip_nonfinite
+from jaxnn.train.step.skipping import all_finite, skip_nonfinite
 from jaxnn.train.step.state import TrainState
 from jaxnn.train.step.trace import Probe, StepTrace, reduce_of, shown_to
 
-__all__ = ["eval_step", "predict_step", "traced_step", "train_step"]
+__all__ = ["eval_step", "evaluated_variables", "predict_step", "traced_step", "train_step"]
 
 
 def train_step(
@@ -87,12 +89,15 @@ def traced_step(
         place_micro_batches,
         tuple(reduce_of(probe) for probe in probes),
     )
-    updates, opt_state = _updates(built, state, grads, loss)
+    updates, opt_state = _updates(built, state, batch, grads, loss, metrics)
     params = optax.apply_updates(state.params, updates)
     averaged = state.averaged
     if built.average is not None:
         new = {"params": params, "model_state": model_state}
         averaged = built.average.update(averaged, new, state.control.updates)
+        if built.skip_nonfinite is None:  # which would drop the whole step otherwise
+            sound = all_finite((loss, new))
+            averaged = jax.tree.map(partial(jnp.where, sound), averaged, state.averaged)
     control = state.control.replace(updates=state.control.updates + 1)
     whole = StepTrace(params=state.params, grads=grads, updates=updates, loss=loss)
     stepped = state.replace(
@@ -111,12 +116,27 @@ def traced_step(
     return stepped, metrics, traces
 
 
-def _updates(recipe: Recipe, state: TrainState, grads: Any, loss: jax.Array) -> tuple[Any, Any]:
+def _updates(
+    recipe: Recipe, state: TrainState, batch: Any, grads: Any, loss: jax.Array, metrics: Any
+) -> tuple[Any, Any]:
     assert recipe.optimizer is not None  # refused by Recipe
     scale = state.control.scale
-    updates, opt_state = optax.with_extra_args_support(recipe.optimizer).update(
-        grads, state.opt_state, state.params, value=loss, grad=grads, rate_scale=scale
-    )
+    value = loss + metrics["penalty"][0] if "penalty" in metrics else loss
+    told = {"value": value, "grad": grads, "rate_scale": scale}
+    if axis_name() is None:  # one device does not see the whole batch
+        told["value_fn"] = objective_value(recipe, state, batch)
+    try:
+        updates, opt_state = optax.with_extra_args_support(recipe.optimizer).update(
+            grads, state.opt_state, state.params, **told
+        )
+    except TypeError as error:
+        missing = re.search(r"required keyword-only arguments?: (.*)", str(error))
+        if missing is None:
+            raise
+        raise TypeError(
+            f"optimizer must do with what a step tells it, {', '.join(sorted(told))}, but its "
+            f"update needs {missing[1]}"
+        ) from error
     if not takes_rate_scale(state.opt_state):
         updates = jax.tree.map(lambda u: u * scale.astype(u.dtype), updates)
     return updates, opt_state
@@ -138,7 +158,7 @@ def eval_step(
     """
     built = build(recipe, state.knobs, state.clock)
     keys = Keys(stream(state.key, "evaluation"), jnp.asarray(index, jnp.int32))
-    params, model_state = _evaluated(built, state)
+    params, model_state = evaluated_variables(built, state)
     pair, _, metrics = objective_of(built)(
         bind(built, train=False), params, model_state, batch, keys
     )
@@ -158,11 +178,11 @@ def predict_step(recipe: Recipe | MakeRecipe, state: TrainState, inputs: Any) ->
     """
     built = build(recipe, state.knobs, state.clock)
     keys = Keys(stream(state.key, "prediction"), jnp.zeros((), jnp.int32))
-    outputs, _ = bind(built, train=False)(*_evaluated(built, state), inputs, keys)
+    outputs, _ = bind(built, train=False)(*evaluated_variables(built, state), inputs, keys)
     return outputs
 
 
-def _evaluated(recipe: Recipe, state: TrainState) -> tuple[Any, Any]:
+def evaluated_variables(recipe: Recipe, state: TrainState) -> tuple[Any, Any]:
     """Parameters and model state to evaluate with: the average, where the recipe asks for it."""
     if recipe.average is not None and recipe.average.evaluate:
         current = (state.params, state.model_state)

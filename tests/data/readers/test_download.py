@@ -171,7 +171,7 @@ def test_without_being_asked_nothing_is_downloaded(mirror, server, tmp_path):
     assert str(error.value) == (
         f"letters lacks a.gz in {tmp_path}/letters; fetch them, 0.2 MB, with download=True "
         f"(--download), or put them into {tmp_path}/letters by hand (they are at "
-        f"{mirror('good')}), or name the folder that holds them with folder= (--folder)"
+        f"{mirror('good')}), or name the folder that holds them with folder= (--data-folder)"
     )
     assert server.asked == [] and list(tmp_path.iterdir()) == []
 

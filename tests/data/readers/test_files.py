@@ -283,11 +283,20 @@ def test_dialects(tmp_path, text, delimiter):
         ("1,2\n3,4\n", {"target": "2"}, 1),
         ("1,2\n3,4\n", {"header": False}, 2),
         ("5,rose\n6,iris\n", {"target": 1}, 2),  # one number: no names
-        (",a\n0,4\n1,5\n", {}, 2),
     ],
 )
 def test_headers(tmp_path, text, arguments, rows):
     assert len(all_of(written(tmp_path, text), **arguments).train["x"]) == rows
+
+
+@pytest.mark.parametrize("name", ["", "Unnamed: 0"])
+def test_an_index_without_a_name_is_left_out(tmp_path, name):
+    path = written(tmp_path, f"{name},a,b\n0,4,1\n1,5,0\n2,6,1\n")
+    with pytest.warns(UserWarning, match="the first column has no name") as caught:
+        data = from_csv(path, key=0, target="b", fractions=(1,))
+    assert caught[0].filename == __file__
+    assert data.columns == ("a",)
+    np.testing.assert_array_equal(np.sort(data.train["x"], 0), [[4], [5], [6]])
 
 
 @pytest.mark.parametrize(

@@ -148,7 +148,7 @@ def test_what_is_missing_is_said_once_and_clearly(load, files, cache):
     with pytest.raises(FileNotFoundError) as error:
         load(key=0)
     message = str(error.value)
-    for part in (*files, str(cache / load.__name__), "download=True", "--folder", "by hand"):
+    for part in (*files, str(cache / load.__name__), "download=True", "--data-folder", "by hand"):
         assert part in message
     assert "\n" not in message and not cache.exists()
 

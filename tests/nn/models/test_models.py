@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,6 +13,7 @@ from layer_formulas import resnet
 
 from jaxnn.nn import (
     MLP,
+    BatchNorm,
     ConvNet,
     GroupNorm,
     ResNet,
@@ -111,3 +113,35 @@ def test_initial_biases_and_kernels_are_those_asked_for():
     }
     wide = params_of(ConvNet(3, channels=((64, 64),), hidden=()), IMAGES)["Conv_1"]["kernel"]
     np.testing.assert_allclose(np.std(wide), np.sqrt(2 / (9 * 64)), rtol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("normalization", "after", "biases"),
+    [
+        (None, False, True),
+        ("batch", False, False),
+        ("batch", True, True),
+        (partial(BatchNorm, momentum=0.9), False, False),
+        (nn.BatchNorm, False, False),
+        ("layer", False, True),
+        ("group", False, True),
+    ],
+    ids=str,
+)
+def test_no_bias_before_a_normalization_that_subtracts_it(normalization, after, biases):
+    settings = {"normalization": normalization, "normalize_after": after}
+    for model, x, last in (
+        (MLP((8, 8, 3), **settings), jnp.ones((2, 5)), "Dense_2"),
+        (ConvNet(3, channels=(8,), hidden=(8,), **settings), IMAGES, "Dense_1"),
+    ):
+        params = jax.eval_shape(model.init, KEY, x)["params"]
+        layers = [name for name in params if name.startswith(("Dense", "Conv")) and name != last]
+        assert all(("bias" in params[name]) == biases for name in layers) and len(layers) == 2
+        assert "bias" in params[last]
+
+
+@pytest.mark.parametrize("normalization", ["batch", "group", partial(BatchNorm, momentum=0.9)])
+def test_the_dtype_of_parameters_reaches_the_normalization(normalization):
+    model = MLP((8, 3), normalization=normalization, param_dtype=jnp.bfloat16)
+    leaves = jax.tree.leaves(jax.eval_shape(model.init, KEY, jnp.ones((2, 5))))
+    assert {leaf.dtype.name for leaf in leaves} == {"bfloat16"}

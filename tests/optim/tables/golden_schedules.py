@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 from golden import look_up, peer
 
@@ -47,15 +46,7 @@ CANONICAL = {theirs: ours for ours, names in SPELLINGS.items() for theirs in nam
 
 
 def _polynomial(init, end, steps, power=1.0, begin=0, cycle=False, **more):
-    if not cycle:
-        return schedules.polynomial(init, end, power, steps, begin, **more)
-
-    # Keras' cycle stretches the whole decay each time it is over; constants may be traced.
-    def schedule(count):
-        stretched = steps * jnp.maximum(jnp.ceil(count / steps), 1)
-        return schedules.polynomial(init, end, power, stretched)(count)
-
-    return schedule
+    return schedules.polynomial(init, end, power, steps, begin, cycle=cycle, **more)
 
 
 def _cosine(init, steps, alpha=0.0, warmup_target=None, warmup_steps=0, **more):

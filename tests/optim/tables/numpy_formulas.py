@@ -136,6 +136,67 @@ def adam(
         yield theta
 
 
+def adamax(theta, gradient, learning_rate, b1, b2, eps) -> Trajectory:
+    m, u = np.zeros_like(theta), np.zeros_like(theta)
+    for s in itertools.count():
+        g, b = gradient(s, theta), at(b1, s)
+        m = b * m + (1 - b) * g
+        u = np.maximum(at(b2, s) * u, np.abs(g) + at(eps, s))
+        theta = theta - at(learning_rate, s) / (1 - b ** (s + 1)) * m / u
+        yield theta
+
+
+def adadelta(theta, gradient, learning_rate, rho, eps, weight_decay=0.0) -> Trajectory:
+    squares, moved = np.zeros_like(theta), np.zeros_like(theta)
+    for t in itertools.count():
+        r, e = at(rho, t), at(eps, t)
+        g = gradient(t, theta) + at(weight_decay, t) * theta
+        squares = r * squares + (1 - r) * g**2
+        step = np.sqrt(moved + e) / np.sqrt(squares + e) * g
+        moved = r * moved + (1 - r) * step**2
+        theta = theta - at(learning_rate, t) * step
+        yield theta
+
+
+def radam(
+    theta, gradient, learning_rate, b1, b2, eps, eps_root, threshold, nesterov=False
+) -> Trajectory:
+    m, v = np.zeros_like(theta), np.zeros_like(theta)
+    for s in itertools.count():
+        t, g = s + 1, gradient(s, theta)
+        b, c = at(b1, s), at(b2, s)
+        m = b * m + (1 - b) * g
+        v = c * v + (1 - c) * g**2
+        limit = 2 / (1 - c) - 1
+        rho = limit - 2 * t * c**t / (1 - c**t)
+        step = m / (1 - b**t)
+        if nesterov:
+            step = b * m / (1 - b ** (t + 1)) + (1 - b) * g / (1 - b**t)
+        if rho >= threshold:
+            r = np.sqrt((rho - 4) * (rho - 2) * limit / ((limit - 4) * (limit - 2) * rho))
+            step = r * step / (np.sqrt(v / (1 - c**t) + at(eps_root, s)) + at(eps, s))
+        theta = theta - at(learning_rate, s) * step
+        yield theta
+
+
+def lion(theta, gradient, learning_rate, b1, b2, weight_decay) -> Trajectory:
+    m = np.zeros_like(theta)
+    for t in itertools.count():
+        g, b, c = gradient(t, theta), at(b1, t), at(b2, t)
+        step = np.sign(b * m + (1 - b) * g) + at(weight_decay, t) * theta
+        m = c * m + (1 - c) * g
+        theta = theta - at(learning_rate, t) * step
+        yield theta
+
+
+def proximal(theta, gradient, learning_rate, strength) -> Trajectory:
+    for t in itertools.count():
+        rate = at(learning_rate, t)
+        theta = theta - rate * gradient(t, theta)
+        theta = np.sign(theta) * np.maximum(np.abs(theta) - rate * at(strength, t), 0)
+        yield theta
+
+
 def decayed(formula, theta, gradient, weight_decay, rate_of=None, **knobs) -> Trajectory:
     """Any formula with W ← W + u − αλW beside it, or W + u − λW if `rate_of` is None."""
     points = {}
@@ -182,7 +243,7 @@ def plateau(
 ) -> Trajectory:
     best, bad, scale = np.inf, 0, 1.0
     for t in itertools.count():
-        better = values[t] < (1 - rtol) * best - atol if np.isfinite(best) else True
+        better = values[t] < best - rtol * abs(best) - atol if np.isfinite(best) else True
         best, bad = (values[t], 0) if better else (best, bad + 1)
         if bad >= patience:
             scale, bad = max(scale * factor, min_scale), 0

@@ -99,6 +99,11 @@ def sgd_and_max_norm(learning_rate, c):
     return optax.chain(optim.sgd(learning_rate), optim.max_norm(c))
 
 
+def sgd_and_threshold(learning_rate, strength):
+    sgd = optim.sgd(learning_rate)
+    return optax.chain(sgd, optim.soft_threshold(strength, learning_rate))
+
+
 def clipped(learning_rate, max_delta):
     return optax.chain(optim.clip(max_delta), optim.sgd(learning_rate))
 

@@ -39,6 +39,7 @@ ADAM = {
 }
 BOUND = Knob(0.7, sweep=(0.1, 0.5, 2.0), bad=(0.0, -1.0), allowed="(0, inf)")
 WEIGHT_DECAY = Knob(0.02, (0.0, 0.1, 0.5), bad=(-1e-3,), allowed=NOT_NEGATIVE)
+STRENGTH = Knob(0.1, (0.0, 0.5, 2.0), bad=(-1e-3,), allowed=NOT_NEGATIVE)
 WEIGHT_DECAY_ALONE = replace(WEIGHT_DECAY, bad=(-1e-3, 1.5), allowed=PART)
 MULTIPLIER = Knob(0.98, sweep=(0.5, 0.9, 1.0), bad=(-0.1, 1.1), allowed=PART)
 
@@ -59,6 +60,20 @@ UNTIL_300 = {"every": 300.0}
 
 
 NUMBER = {"scheduled": False}
+ADAMAX = {**SGD, **{name: ADAM[name] for name in ("b1", "b2", "eps")}}
+ADADELTA = {
+    **SGD,
+    "rho": BELOW,
+    "eps": replace(EPS, value=1e-4, sweep=(1e-6, 1e-3, 1e-1)),
+}
+THRESHOLD = Knob(5.0, (4.5, 6.0, 50.0), bad=(4.0, -1.0), allowed="(4, inf)", scheduled=False)
+RADAM = {**APART, "threshold": THRESHOLD}
+LION = {
+    **SGD,
+    "b1": replace(DECAY, sweep=(0.0, 0.5, 0.99)),
+    "b2": replace(DECAY, value=0.99, sweep=(0.0, 0.5, 0.9)),
+    "weight_decay": WEIGHT_DECAY,
+}
 PLATEAU = {
     **SGD,
     "factor": Knob(0.5, (0.1, 0.5, 0.9), bad=(-0.1, 2.0), allowed="[0, 1]", **NUMBER),
@@ -93,6 +108,12 @@ class Row:
     def rate(self) -> str | None:
         """The knob that `rate_scale` multiplies."""
         return next((name for name in ("learning_rate", "init_value") if name in self.knobs), None)
+
+    @property
+    def in_half(self) -> dict[str, float]:
+        """Values that float16 holds; an ε of 1e-8 vanishes there, and is refused."""
+        small = ("eps", "eps_root")
+        return self.values | {k: max(v, 1e-3) for k, v in self.values.items() if k in small and v}
 
     def make(self, **changes: Any) -> optax.GradientTransformation:
         return self.factory(**(self.values | changes))

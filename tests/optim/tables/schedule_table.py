@@ -6,7 +6,7 @@ A formula is a function of an integer array and the constants by name.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -59,8 +59,16 @@ def tau(t, begin, steps, clamp):
     return np.minimum(done, 1) if clamp else done
 
 
-def exponential(t, init_value, decay_rate, transition_steps, staircase=False, end_value=None):
-    exponent = t / transition_steps
+def exponential(
+    t,
+    init_value,
+    decay_rate,
+    transition_steps,
+    transition_begin=0,
+    staircase=False,
+    end_value=None,
+):
+    exponent = np.maximum(t - transition_begin, 0) / transition_steps
     value = init_value * decay_rate ** (np.floor(exponent) if staircase else exponent)
     if end_value is None:
         return value
@@ -80,6 +88,22 @@ def pieces(t, b_0, b_1, v_0, v_1, v_2, closed="next"):
 def polynomial(t, init_value, end_value, power, transition_steps, transition_begin, clamp=True):
     left = 1 - tau(t, transition_begin, transition_steps, clamp)
     return end_value + (init_value - end_value) * np.sign(left) * np.abs(left) ** power
+
+
+def cycled(t, init_value, end_value, power, transition_steps, transition_begin):
+    passed = t - transition_begin
+    span = transition_steps * np.maximum(np.ceil(passed / transition_steps), 1)
+    return polynomial(t, init_value, end_value, power, span, transition_begin)
+
+
+def cyclic(t, init_value, peak_value, steps_up, steps_down=None, gamma=1.0, halved=False):
+    """As PyTorch computes it."""
+    total = steps_up + (steps_up if steps_down is None else steps_down)
+    cycle = np.floor(1 + t / total)
+    x, ratio = 1 + t / total - cycle, steps_up / total
+    height = np.where(x <= ratio, x / ratio, (x - 1) / (ratio - 1))
+    scale = 0.5 ** (cycle - 1) if halved else gamma**t
+    return init_value + (peak_value - init_value) * height * scale
 
 
 def linear(t, init_value, end_value, transition_steps, transition_begin, clamp=True):
@@ -102,12 +126,35 @@ def cosine_restarts(t, init_value, first_decay_steps, t_mul, m_mul, alpha):
     return values
 
 
-def one_cycle(t, peak_value, transition_steps, pct_start, div_factor, final_div_factor, clamp=True):
-    top, low = pct_start * transition_steps, peak_value / div_factor
+def one_cycle(
+    t,
+    peak_value,
+    transition_steps,
+    pct_start,
+    div_factor,
+    final_div_factor,
+    clamp=True,
+    shape="cos",
+    early=0,
+    three_phase=False,
+):
+    top, last = pct_start * transition_steps - early, transition_steps - early
+    low = peak_value / div_factor
     end = low / final_div_factor
-    rise = 0.5 * (1 - np.cos(np.pi * tau(t, 0, top, True)))
-    fall = 0.5 * (1 + np.cos(np.pi * tau(t, top, transition_steps - top, clamp)))
-    return np.where(t < top, low + (peak_value - low) * rise, end + (peak_value - end) * fall)
+
+    def way(first, second, begin, stop, clamp=True):
+        done = tau(t, begin, stop - begin, clamp)
+        return first + (second - first) * (
+            0.5 * (1 - np.cos(np.pi * done)) if shape == "cos" else done
+        )
+
+    up = way(low, peak_value, 0, top)
+    if not three_phase:
+        return np.where(t < top, up, way(peak_value, end, top, last, clamp))
+    down = np.where(
+        t < 2 * top, way(peak_value, low, top, 2 * top), way(low, end, 2 * top, last, clamp)
+    )
+    return np.where(t < top, up, down)
 
 
 # Each constant by a name of its own, where the schedule takes them in lists.
@@ -187,6 +234,12 @@ CYCLE = {
     "div_factor": Constant(25.0, (1.0, 5.0, 100.0), bad=(0.5,), allowed=FROM_1),
     "final_div_factor": Constant(50.0, (1.0, 5.0, 1e4), bad=(0.5,), allowed=FROM_1),
 }
+TRIANGLE = {
+    "init_value": END,
+    "peak_value": INIT,
+    "steps_up": Constant(20.37, (7.1, 33.3, 100.7), bad=(0.0, -1.0), allowed=POSITIVE),
+}
+PHASES = {**CYCLE, "pct_start": Constant(0.31, (0.1, 0.2, 0.4), bad=(0.0, 0.6), allowed="(0, 0.5]")}
 K = Constant(0.013, (0.0, 0.001, 0.1))
 
 
@@ -241,6 +294,48 @@ TABLE = [
         schedules.natural_exponential,
         {"init_value": INIT, "k": K},
         lambda t, init_value, k: init_value * np.exp(-k * t),
+    ),
+    Row(
+        "exponential_begun",
+        schedules.exponential,
+        {**DECAY, "transition_begin": BEGIN},
+        exponential,
+        optax.exponential_decay,
+        covers=("exponential",),
+    ),
+    Row(
+        "polynomial_cycled",
+        partial(schedules.polynomial, cycle=True),
+        # No whole step is near the end of a cycle, where the power bends.
+        {**RAMP, "power": POWER, **SPAN, "transition_steps": replace(STEPS, value=98.55)},
+        cycled,
+    ),
+    Row("cyclic", schedules.cyclic, TRIANGLE, cyclic),
+    Row(
+        "cyclic_skewed_and_halved",
+        partial(schedules.cyclic, mode="triangular2"),
+        {**TRIANGLE, "steps_down": replace(TRIANGLE["steps_up"], value=40.91)},
+        partial(cyclic, halved=True),
+        covers=("cyclic",),
+    ),
+    Row(
+        "cyclic_decaying",
+        partial(schedules.cyclic, mode="exp_range"),
+        {**TRIANGLE, "gamma": Constant(0.99, (0.9, 0.999, 1.0), bad=(-0.1, 1.5), allowed=PART)},
+        cyclic,
+        covers=("cyclic",),
+    ),
+    Row(
+        "one_cycle_of_pytorch",
+        partial(schedules.one_cycle, counting="pytorch", anneal_strategy="linear"),
+        CYCLE,
+        partial(one_cycle, early=1, shape="linear"),
+    ),
+    Row(
+        "one_cycle_in_three_phases",
+        partial(schedules.one_cycle, counting="pytorch", three_phase=True),
+        PHASES,
+        partial(one_cycle, early=1, three_phase=True),
     ),
     Row("inverse_time", schedules.inverse_time, DECAY, inverse_time),
     Row(

@@ -135,10 +135,10 @@ def test_min_delta_is_a_knob(tiny):
 
 
 def test_a_monitor_that_is_not_measured_is_refused(tiny):
-    recipe = make_recipe(
-        {"lr": 0.1, "dropout": 0.2, "l2": 0.0},
-        controllers=(early_stopping(monitor="val/auc"),),
-    )
+    knobs = {"lr": 0.1, "dropout": 0.2, "l2": 0.0}
+    with pytest.raises(ValueError, match=r"monitor must be .*'accuracy', 'loss'.*got 'val/auc'"):
+        make_recipe(knobs, controllers=(early_stopping(monitor="val/auc"),))
+    recipe = make_recipe(knobs, controllers=(early_stopping(monitor="val/auc", mode="max"),))
     with pytest.raises(ValueError, match=r"monitor must be one of .*'val/loss'.*got 'val/auc'"):
         jaxnn.fit(recipe, tiny, epochs=1, batch_size=10, key=0)
     with pytest.raises(ValueError, match=r"monitor must be .*got 'val/loss'"):  # no validation part

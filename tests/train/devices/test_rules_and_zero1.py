@@ -18,7 +18,7 @@ from jaxnn.train.devices.choose import place_on
 MESH = {"data": 4, "model": 2}
 RULES = {
     "Dense_0/kernel": P(None, "model"),
-    "Dense_0/bias": P("model"),
+    "BatchNorm_0/bias": P("model"),
     "Dense_1/kernel": P("model", None),
 }
 
@@ -34,7 +34,8 @@ def test_a_layer_split_over_two_devices_is_the_whole_layer():
     device_runs.assert_same_run(split, one, 1e-6)
     assert split.config["parallel"]["rules"].keys() == RULES.keys()
     shapes = local_shapes(split.state.params)
-    assert shapes["Dense_0"] == {"kernel": (6, 8), "bias": (8,)}
+    assert shapes["Dense_0"] == {"kernel": (6, 8)}
+    assert shapes["BatchNorm_0"] == {"bias": (8,), "scale": (16,)}
     assert shapes["Dense_1"] == {"kernel": (8, 8), "bias": (8,)}
     assert local_shapes(velocity_of(split.state)) == shapes
 
@@ -42,10 +43,10 @@ def test_a_layer_split_over_two_devices_is_the_whole_layer():
     state = divided.place(one.state)
     assert local_shapes(state.params) == shapes
     velocity = local_shapes(velocity_of(state))
-    assert velocity["Dense_0"] == {"kernel": (6, 8), "bias": (8,)}  # 6 does not divide by 4
+    assert velocity["Dense_0"] == {"kernel": (6, 8)}  # 6 does not divide by 4
     assert velocity["Dense_1"] == {"kernel": (8, 2), "bias": (2,)}
     whole = [name.split("/", 2)[-1] for name in divided.unsplit(state)]
-    assert whole == [f"velocity/Dense_0/{name}" for name in ("bias", "kernel")]
+    assert whole == ["velocity/BatchNorm_0/bias", "velocity/Dense_0/kernel"]
 
 
 def velocity_of(state):

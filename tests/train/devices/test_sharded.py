@@ -165,8 +165,8 @@ def test_all_devices_are_taken_unless_one_was_chosen():
             r"rules must divide the axes of a parameter, \(6, 16\) of Dense_0/kernel, got .*model",
         ),
         (
-            {"devices": {"data": 2, "model": 4}, "rules": {"Dense_0/bias": P(None, "model")}},
-            r"rules must divide the axes of a parameter, \(16,\) of Dense_0/bias",
+            {"devices": {"data": 2, "model": 4}, "rules": {"BatchNorm_0/bias": P(None, "model")}},
+            r"rules must divide the axes of a parameter, \(16,\) of BatchNorm_0/bias",
         ),
     ],
 )

@@ -91,7 +91,9 @@ def test_a_name_that_some_epochs_lack_is_nan_there(tmp_path):
         cubes = history.array_series("cube")
         np.testing.assert_array_equal(cubes[0], with_val.arrays["cube"])
         assert np.isnan(cubes[1]).all() and cubes.shape == (2, 2, 1, 3)
-        assert len(history.step_series("penalty")) == 4
+        penalty = history.step_series("penalty")
+        np.testing.assert_array_equal(penalty[:4], with_val.steps["penalty"])
+        assert np.isnan(penalty[4:]).all() and penalty.shape == (8,)
 
 
 def test_arrays_of_different_shapes_are_no_series():
@@ -184,3 +186,41 @@ def test_members_that_are_read_need_not_be_in_memory(tmp_path):
     assert len(history.epochs) == 2
     with pytest.raises(ValueError, match="is missing, the segment of epochs 1 to 2"):
         history.series("train/loss")
+
+
+def test_values_as_a_pandas_frame():
+    pd = pytest.importorskip("pandas")
+    records = [make_record(1), EpochRecord(2, 8, {"train/loss": 1.0}, {})]
+    frame = History(records).to_pandas()
+    assert frame.index.name == "epoch" and frame.index.tolist() == [1, 2]
+    assert frame.columns.tolist() == ["step", "train/loss", "val/loss", "val/low"]
+    assert frame["train/loss"][2] == 1.0 and pd.isna(frame["val/low"][2])
+    assert History().to_pandas().shape == (0, 1)
+
+    members = [make_member_record(1), make_member_record(2, stopped=[1])]
+    frame = History(members).to_pandas()
+    assert frame.index.names == ["epoch", "member"]
+    assert frame.loc[(2, 2), "train/loss"] == members[1].values["train/loss"][2]
+    assert pd.isna(frame.loc[(2, 1), "train/loss"])
+
+
+def test_values_as_a_figure():
+    pytest.importorskip("matplotlib")
+    records = [
+        EpochRecord(n, n, {"train/loss": 1 / n, "val/loss": 2.0, "$": 3.0}, {}) for n in (1, 2)
+    ]
+    figure = History(records).plot()
+    (axes,) = figure.axes
+    drawn = {line.get_label(): line.get_ydata().tolist() for line in axes.lines}
+    assert drawn == {"train/loss": [1.0, 0.5], "val/loss": [2.0, 2.0]}
+    assert axes.get_ylabel() == "loss"
+    assert figure._repr_png_().startswith(b"\x89PNG")
+    assert len(History(records).plot(["$", "val/loss"]).axes) == 2
+    assert len(History([make_member_record(1)]).plot("train/loss").axes[0].lines) == 3
+    with pytest.raises(ValueError, match="got 'loss'"):
+        History(records).plot("loss")
+
+
+def test_a_name_is_refused_also_where_no_epoch_has_a_value():
+    with pytest.raises(ValueError, match=r"one of \[\], got 'loss'"):
+        History([EpochRecord(1, 1, {}, {})], partly=True).series("loss")

@@ -1,0 +1,1 @@
+"""The peers' programs: each trains the tasks as its own users would."""

@@ -1,0 +1,1 @@
+"""Data sets of tables: CSV files and data frames."""

@@ -1,0 +1,1 @@
+"""Convolutions of any number of spatial axes, plain and transposed."""

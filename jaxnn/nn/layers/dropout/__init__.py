@@ -1,0 +1,1 @@
+"""Layers that draw: dropout of units and weights, and noise that multiplies."""

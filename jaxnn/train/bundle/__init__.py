@@ -1,0 +1,1 @@
+"""What answers for raw inputs: a model, its parameters, and the encoding of its data."""

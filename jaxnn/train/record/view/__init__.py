@@ -1,0 +1,1 @@
+"""A history at a glance, and in the forms of other libraries."""
