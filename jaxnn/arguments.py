@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import operator
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,59 @@ def check_path(name: str, value: Any) -> Path:
     if not isinstance(value, (str, os.PathLike)) or value == "":
         raise TypeError(f"{name} must be a path, as a text or a pathlib.Path, got {value!r}")
     return Path(value)
+
+
+def check_function(name: str, value: Any) -> None:
+    """Refuse a value that cannot be called.
+
+    >>> check_function("step", 3)
+    Traceback (most recent call last):
+    ...
+    TypeError: step must be a function, got 3
+    """
+    if not callable(value):
+        raise TypeError(f"{name} must be a function, got {value!r}")
+
+
+def check_sequence(name: str, value: Any) -> tuple[Any, ...]:
+    """Return the items of a tuple or list; refuse a text and all that is no sequence.
+
+    >>> check_sequence("probes", None)
+    Traceback (most recent call last):
+    ...
+    TypeError: probes must be a tuple or a list, got None
+    """
+    if not isinstance(value, Sequence) or isinstance(value, (str, bytes)):
+        raise TypeError(f"{name} must be a tuple or a list, got {value!r}")
+    return tuple(value)
+
+
+def check_attributes(name: str, value: Any, parts: Sequence[str], allowed: str) -> None:
+    """Refuse an object that lacks one of the attributes that it is asked for.
+
+    >>> check_attributes("history", 3, ("epochs",), "the history of a run")
+    Traceback (most recent call last):
+    ...
+    TypeError: history must be the history of a run, got 3
+    """
+    if isinstance(value, type) or not all(hasattr(value, part) for part in parts):
+        raise TypeError(f"{name} must be {allowed}, got {value!r}")
+
+
+def check_index(name: str, value: Any) -> None:
+    """Refuse what is no integer from 0 to 2³¹ − 1; of a tracer, what is no single integer.
+
+    >>> check_index("index", 1.5)
+    Traceback (most recent call last):
+    ...
+    ValueError: index must be an integer from 0 to 2147483647, got 1.5
+    """
+    if hasattr(value, "dtype"):
+        whole = not value.shape and jnp.issubdtype(value.dtype, jnp.integer)
+    else:
+        whole = isinstance(value, int) and not isinstance(value, bool)
+    if not whole or (is_concrete(value) and not 0 <= int(value) < 2**31):
+        raise ValueError(f"{name} must be an integer from 0 to {2**31 - 1}, got {value!r}")
 
 
 def missing_extra(feature: str, extra: str) -> ImportError:

@@ -247,10 +247,12 @@ def _name_of(thing: Any) -> str:
 
 
 def _compute_dtype(dtype: Any) -> np.dtype:
-    try:
-        name = jnp.dtype(dtype).name
-    except TypeError:
-        name = dtype
+    name = dtype
+    if isinstance(dtype, (str, type, np.dtype)):
+        try:
+            name = jnp.dtype(dtype).name
+        except TypeError:  # no dtype, which the choice below refuses
+            name = dtype
     check_choice("compute_dtype", name, ("bfloat16", "float16", "float32"))
     return jnp.dtype(name)
 

@@ -48,8 +48,8 @@ def test_knob_outside_its_range(value, low, high, options, allowed):
         (-1e30, -INF, INF, {}),
         (np.float16(0.5), 0, 1, {}),
         (jnp.bfloat16(0.5), 0, 1, {}),
-        ([0.0, 1.0], 0, 1, {}),
-        (jnp.linspace(0, 1, 5), 0, 1, {}),
+        ([0.0, 1.0], 0, 1, {"array": True}),
+        (jnp.linspace(0, 1, 5), 0, 1, {"array": True}),
     ],
 )
 def test_knob_inside_its_range(value, low, high, options):
@@ -59,7 +59,7 @@ def test_knob_inside_its_range(value, low, high, options):
 def test_one_bad_entry_of_an_array_of_knobs_is_enough():
     for values in ([0.1, 1.1], [0.1, np.nan]):
         with pytest.raises(ValueError, match="name must be in"):
-            check_knob("name", jnp.asarray(values), 0, 1)
+            check_knob("name", jnp.asarray(values), 0, 1, array=True)
 
 
 @pytest.mark.parametrize("value", [None, "0.5", "half", {}, object(), 1j, [[1.0], [1.0, 2.0]]])

@@ -107,7 +107,7 @@ def test_a_mask_of_shapes_is_known_inside_a_trace():
 
 @pytest.mark.parametrize("bad", ["*", "(kernel", re.compile("a").pattern + "["])
 def test_a_pattern_that_cannot_be_read_is_refused(bad):
-    with pytest.raises(ValueError, match="^mask must be a regular expression, got "):
+    with pytest.raises(ValueError, match=r"^mask must be a regular expression, got "):
         mask_tree(bad, PARAMS)
 
 
@@ -134,5 +134,5 @@ def test_a_constant_that_the_dtype_of_a_leaf_does_not_hold_is_refused(dtype, hel
 
 def test_complex_leaves_are_refused_by_path():
     refuse_complex("clip", PARAMS)
-    with pytest.raises(TypeError, match="^clip is defined for real numbers .* complex64 at a/z$"):
+    with pytest.raises(TypeError, match=r"^clip is defined for real numbers .* complex64 at a/z$"):
         refuse_complex("clip", {"a": {"z": jnp.ones(2, "complex64")}})

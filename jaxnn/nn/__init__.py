@@ -42,7 +42,6 @@ from jaxnn.nn.initializers.basic import (
     glorot_uniform,
     he_normal,
     he_uniform,
-    initializer_for,
     lecun_normal,
     lecun_uniform,
     normal,
@@ -53,6 +52,7 @@ from jaxnn.nn.initializers.basic import (
     zeros,
 )
 from jaxnn.nn.initializers.lsuv import layer_sequential_unit_variance
+from jaxnn.nn.initializers.suited import initializer_for
 from jaxnn.nn.layer_summary import Layer, Summary, summary
 from jaxnn.nn.layers.convolution.conv import conv
 from jaxnn.nn.layers.convolution.layer import Conv

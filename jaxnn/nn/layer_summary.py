@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jaxnn.arguments import check_flag
 from jaxnn.keys import Keys
 from jaxnn.nn.adapters.forms import Model, as_functional
+from jaxnn.nn.checks import shape_of_inputs
 from jaxnn.tree import path_name
 
 __all__ = ["Layer", "Summary", "summary"]
@@ -123,6 +124,11 @@ def summary(
     """
     check_flag("train", train)
     functional = as_functional(model, rngs=rngs)
+    x = jax.tree.map(
+        shape_of_inputs, x, is_leaf=lambda leaf: leaf is None or isinstance(leaf, list)
+    )
+    if not jax.tree.leaves(x):
+        raise ValueError(f"x must hold at least one array, got {x!r}")
     key = jax.eval_shape(lambda: jax.random.key(0))
     params, model_state = jax.eval_shape(functional.init, key, x)
 

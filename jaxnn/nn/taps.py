@@ -18,7 +18,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxnn.arguments import check_choice
+from jaxnn.arguments import check_choice, check_text
+from jaxnn.nn.checks import numbers
 from jaxnn.tree import path_name
 
 __all__ = [
@@ -97,6 +98,8 @@ def tap(name: str, x: jax.Array, *, site: str = "activation") -> jax.Array:
     6.0
     """
     check_choice("site", site, SITES)
+    check_text("name", name)
+    numbers("x", x)
     if not jnp.issubdtype(jnp.result_type(x), jnp.floating):
         raise TypeError(f"x must be a floating-point array, got {jnp.result_type(x)} at {name!r}")
     listener = _LISTENER.get()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from jaxnn.arguments import check_attributes, check_path, check_sequence, check_text
 from jaxnn.report.style import svg
 from jaxnn.report.templates import replace_file, template_environment
 
@@ -39,6 +40,7 @@ def write_album(path: str | os.PathLike[str], title: str, sections: Sequence[Sec
 
     Raises:
       ImportError: matplotlib or jinja2 is not installed (`pip install "jaxnn[report]"`).
+      TypeError: a path, a title or sections of another type.
       ValueError: two figures with the same label, or one without.
 
     >>> import tempfile
@@ -47,7 +49,8 @@ def write_album(path: str | os.PathLike[str], title: str, sections: Sequence[Sec
     >>> write_album(path, "Two", [("Empty", "As yet.", [Figure(label="nothing")])]) == path
     True
     """
-    path = Path(path)
+    path, title = check_path("path", path), check_text("title", title)
+    sections = [_checked(section) for section in check_sequence("sections", sections)]
     labels = [str(figure.get_label()) for _, _, figures in sections for figure in figures]
     for label in labels:
         if not label or labels.count(label) > 1:
@@ -66,3 +69,18 @@ def write_album(path: str | os.PathLike[str], title: str, sections: Sequence[Sec
     )
     replace_file(path, text)
     return path
+
+
+def _checked(section: Any) -> Section:
+    """A section, whose parts are of their types."""
+    if not isinstance(section, (tuple, list)) or len(section) != 3:
+        raise TypeError(
+            f"sections must hold triples (heading, text, figures), got the section {section!r}"
+        )
+    heading, words, figures = section
+    figures = check_sequence("sections: figures", figures)
+    for figure in figures:
+        check_attributes(
+            "sections: figures", figure, ("get_label", "savefig"), "matplotlib figures"
+        )
+    return check_text("sections: heading", heading), check_text("sections: text", words), figures

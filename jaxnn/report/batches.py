@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
-from jaxnn.arguments import check_positive_int
+from jaxnn.arguments import check_function, check_positive_int, check_sequence
+from jaxnn.data.shapes import check_shapes
 from jaxnn.keys import as_key
 from jaxnn.report.style import plain_style
 
@@ -65,9 +66,13 @@ def augmentation_figure(
     Source: practice R7.
     """
     rows = check_positive_int("rows", rows)
+    check_function("augmentation", augmentation)
+    check_shapes("batch", batch)
+    shape = None if shape is None else _image_shape(shape)
     before = jax.tree.map(lambda leaf: np.asarray(leaf[:rows]), batch)
+    originals = _images(before, shape)  # refused before any are augmented
     after = jax.jit(augmentation)(as_key(key), before)
-    pictures = [_images(part, shape) for part in (before, after)]
+    pictures = [originals, _images(after, shape)]
     old, new = _labels(before), _labels(after)
     new = ["" if label == was else label for label, was in zip(new, old, strict=True)]
     low, high = _range(pictures)
@@ -81,9 +86,24 @@ def augmentation_figure(
     return figure
 
 
+def _image_shape(shape: Any) -> tuple[int, ...]:
+    sizes = tuple(shape.tolist()) if isinstance(shape, np.ndarray) else shape
+    sizes = tuple(check_positive_int("shape", n) for n in check_sequence("shape", sizes))
+    if len(sizes) not in (2, 3):
+        raise ValueError(f"shape must be (height, width) or (height, width, channels), got {sizes}")
+    return sizes
+
+
 def _images(batch: Any, shape: Sequence[int] | None) -> np.ndarray:
     """Return images: grey (n, height, width) or in colour (n, height, width, 3)."""
-    x = np.asarray(batch["x"] if isinstance(batch, Mapping) else batch).astype(np.float64)
+    if isinstance(batch, Mapping) and "x" not in batch:
+        raise ValueError(f'batch must hold "x", got the keys {sorted(map(str, batch))}')
+    x = np.asarray(batch["x"] if isinstance(batch, Mapping) else batch)
+    if np.iscomplexobj(x):
+        raise TypeError(f"batch must hold real numbers as images, got {x.dtype}")
+    x = x.astype(np.float64)
+    if not np.isfinite(x).any():
+        raise ValueError("batch must hold images with at least one finite number, got none")
     if shape is not None and x[0].size != math.prod(shape):
         raise ValueError(
             f"batch must hold rows of {math.prod(shape)} values for shape={tuple(shape)}, got "

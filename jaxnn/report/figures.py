@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from jaxnn.arguments import check_attributes, check_text
 from jaxnn.report.style import COLOURS, INK, MARKERS, plain_style
 from jaxnn.report.values import SPLITS, label, number
 
@@ -58,6 +59,7 @@ def loss_curve(history: History) -> Figure:
 
     Source: Karpathy's CS231n notes, "Loss function"; practice B1.
     """
+    check_attributes("history", history, ("epochs",), "the history of a run")
     with plain_style():
         figure, axes = _canvas("loss by step and epoch", "loss")
         steps = _step_points(history, "loss")
@@ -89,6 +91,8 @@ def metric_curve(history: History, name: str) -> Figure:
 
     Source: Karpathy's CS231n notes, "Train/Val accuracy"; practice B2.
     """
+    check_attributes("history", history, ("epochs",), "the history of a run")
+    check_text("name", name)
     epochs = {split: _epoch_points(history, f"{split}/{name}") for split in SPLITS}
     drawn = [points for points in epochs.values() if points.y.size]
     if history.epochs and not drawn:

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from jaxnn.arguments import missing_extra
+from jaxnn.arguments import check_attributes, missing_extra
 from jaxnn.report.figures import loss_curve, metric_curve
 from jaxnn.report.style import svg
 from jaxnn.report.templates import replace_file, template_environment
@@ -100,6 +100,7 @@ def render(run: Run) -> str:
     Raises:
       ImportError: matplotlib or jinja2 is not installed (`pip install "jaxnn[report]"`).
     """
+    check_attributes("run", run, ("history", "config", "folder"), "a run, as jaxnn.fit returns it")
     environment = template_environment()
     records = run.history.epochs
     names = ["loss", *metric_names(records)]

@@ -8,6 +8,7 @@ import sys
 import time
 from typing import IO, TYPE_CHECKING, cast
 
+from jaxnn.arguments import check_attributes
 from jaxnn.report.ending import ending
 from jaxnn.report.terminal import SurvivingStream, writable
 from jaxnn.report.values import SPLITS, duration, metric_names, number
@@ -66,6 +67,9 @@ class Progress(Observer):
     shows_progress = True
 
     def __init__(self, console: Console | None = None) -> None:
+        if console is not None:
+            parts = ("file", "print", "is_terminal")
+            check_attributes("console", console, parts, "a rich.console.Console, or None")
         self._given_console = console
         self._live: Live | None = None
         self._place: _Place | None = None

@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any
 from xml.dom import minidom
 
-from jaxnn.arguments import missing_extra
+from jaxnn.arguments import check_attributes, missing_extra
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -97,10 +97,14 @@ def svg(figure: Figure) -> str:
     Returns:
       Well-formed XML, without a prolog, scripts, style elements or external resources.
 
+    Raises:
+      TypeError: `figure` is no figure.
+
     >>> from matplotlib.figure import Figure
     >>> svg(Figure(label="nothing"))[:5]
     '<svg '
     """
+    check_attributes("figure", figure, ("get_label", "savefig"), "a matplotlib figure")
     label = str(figure.get_label())
     prefix = "f" + hashlib.blake2s(label.encode(), digest_size=4).hexdigest() + "-"
     buffer = io.StringIO()

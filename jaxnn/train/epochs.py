@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from jaxnn.arguments import check_positive_int
+from jaxnn.arguments import check_positive_int, check_sequence
 from jaxnn.recipe import MakeRecipe, Recipe
 from jaxnn.train.devices.choose import Devices, Rules
 from jaxnn.train.devices.transfer import copy
@@ -86,7 +86,7 @@ def each_epoch(
             knobs=knobs,
             state=state,
             step=step,
-            probes=tuple(probes),
+            probes=check_sequence("probes", probes),
             accumulate=accumulate,
             eval_batch_size=eval_batch_size,
             steps_per_epoch=steps_per_epoch,

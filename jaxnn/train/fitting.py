@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
-from jaxnn.arguments import check_positive_int
+from jaxnn.arguments import check_positive_int, check_sequence
 from jaxnn.recipe import MakeRecipe, Recipe, build
 from jaxnn.train.bundle.encoding import encoding_of, read_encoding, write_encoding
 from jaxnn.train.control.protocol import finish
@@ -168,7 +168,7 @@ def fit(
             knobs=knobs,
             state=state,
             step=step,
-            probes=tuple(probes),
+            probes=check_sequence("probes", probes),
             accumulate=accumulate,
             eval_batch_size=eval_batch_size,
             steps_per_epoch=steps_per_epoch,
@@ -279,8 +279,12 @@ def _records(
 
 
 def _recordable(settings: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if settings is None:
+        return None
+    if not isinstance(settings, Mapping):
+        raise TypeError(f"settings must be a dict, got {settings!r}")
     try:
-        return None if settings is None else json.loads(json.dumps(dict(settings)))
+        return json.loads(json.dumps(dict(settings)))
     except TypeError as error:
         raise TypeError(f"settings must be what json can write, got {settings!r}") from error
 

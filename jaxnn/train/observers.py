@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from jaxnn.arguments import check_flag
+from jaxnn.arguments import check_flag, check_sequence
 from jaxnn.train.record.records import ChunkRecord, EpochRecord
 from jaxnn.train.run import Run
 
@@ -77,7 +77,7 @@ def with_progress(observers: Sequence[Any], progress: bool | None) -> list[Obser
     Raises:
       TypeError: an argument of another type.
     """
-    watching = [as_observer(observer) for observer in observers]
+    watching = [as_observer(each) for each in check_sequence("observers", observers)]
     if progress is None:
         shown = any(getattr(observer, "shows_progress", False) for observer in watching)
         asked = in_notebook() and not shown

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxnn.arguments import check_path
 from jaxnn.describe import describe, differences
 from jaxnn.recipe import MakeRecipe, Recipe, as_maker, build
 from jaxnn.train.bundle.encoding import Encoding, read_encoding, write_encoding
@@ -109,7 +110,7 @@ class Run(Predictor):
           ValueError: the folder holds a run or a bundle, or the run trained a state of its own.
         """
         make_recipe = self._recipe("export")
-        path = Path(folder)
+        path = check_path("folder", folder)
         RunFolder(path).require_none("folder")
         if holds_a_bundle(path):
             raise ValueError(f"folder must be a new or empty folder, got {path}, with a bundle")

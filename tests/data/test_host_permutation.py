@@ -10,6 +10,7 @@ from jaxnn.data.host_permutation import random_order
 from jaxnn.keys import stream
 
 
+@pytest.mark.slow
 # One, two and three rounds of sorting: up to 1,625 rows, up to 2.6 million, and none at 1.
 @pytest.mark.parametrize("n", [1, 2, 7, 1625, 1626, 5000, 60_000])
 @pytest.mark.parametrize("seed", [0, 1, 2**32 - 1, -5])

@@ -36,6 +36,7 @@ def paths(tmp_path_factory):
     return config, optimizer_paths.main(config)
 
 
+@pytest.mark.slow
 def test_every_optimizer_is_in_the_picture(paths):
     config, chosen = paths
     html, labels = pictures(config.page)

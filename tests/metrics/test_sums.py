@@ -17,6 +17,7 @@ def partitions():
     return [[97], [1] * 97, [64, 33], [0, 97, 0], [30, 30, 30, 7], ragged]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sizes", partitions(), ids=str)
 @pytest.mark.parametrize("padded", [False, True], ids=["ragged", "padded"])
 def test_any_partition_gives_the_same_bits(sizes, padded):

@@ -99,6 +99,7 @@ HIDDEN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", HIDDEN)
 def test_it_is_found_wherever_it_stands(place):
     tx, *ahead = HIDDEN[place]

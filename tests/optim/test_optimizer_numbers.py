@@ -22,6 +22,7 @@ def two_steps(row, tx, params, grads):
     return updates
 
 
+@pytest.mark.slow
 @EVERY_ROW
 def test_complex_numbers_are_turned_like_their_gradients_or_refused_at_init(row):
     """Turning every gradient and parameter by a phase turns every step; a real one stays real.
@@ -49,6 +50,7 @@ def test_complex_numbers_are_turned_like_their_gradients_or_refused_at_init(row)
     )
 
 
+@pytest.mark.slow
 @EVERY_ROW
 def test_scalars_are_parameters_too(row):
     """A 0-d leaf moves as the only entry of a vector does."""

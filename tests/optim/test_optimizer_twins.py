@@ -40,6 +40,7 @@ def test_optax_over_200_steps(row, params, grads, train, request):
         assert distance(ours, truth) <= max(bound, 1.5 * distance(theirs, truth))
 
 
+@pytest.mark.slow
 @HALVES
 @EVERY_ROW_WITH_TWIN
 def test_optax_within_2_ulp_after_one_step_in_half_precision(row, half, params, grads):

@@ -8,6 +8,7 @@ import chex
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pytest
 from absl import flags
 from absl.testing import parameterized
 from closeness import assert_leaves_close
@@ -34,6 +35,7 @@ def expected(row):
     return end
 
 
+@pytest.mark.slow
 class OptimizerVariants(chex.TestCase):
     @chex.variants(with_jit=True, without_jit=True, with_device=True, with_pmap=True)
     @parameterized.named_parameters((row.name, row) for row in STATES)

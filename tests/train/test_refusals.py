@@ -136,7 +136,7 @@ CASES = {
             recipe=lambda k: classification(optimizer=optim.sgd(k["lr"])),
             knobs={"lr": np.ones(3)},
         ),
-        r"knobs must be scalars, got shape \(3,\)",
+        r"knobs: lr must be one number, got an array of shape \(3,\)",
     ),
     "knobs of a fixed recipe": (lambda: fit(knobs={"lr": 1.0}), "knobs go with a make_recipe"),
     "validation of another width": (

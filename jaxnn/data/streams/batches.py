@@ -100,7 +100,13 @@ class BatchStream:
         return batch
 
     def _anew(self) -> Iterator[Any]:
-        return iter(self.source() if callable(self.source) else self.source)
+        batches = self.source() if callable(self.source) else self.source
+        if not isinstance(batches, Iterable) and not hasattr(batches, "__getitem__"):
+            raise TypeError(
+                "data that is a function must return an iterable, each item of it a batch, got "
+                f"{batches!r}"
+            )
+        return iter(batches)
 
     def _going_on(self, position: int, start: int) -> Iterator[Any]:
         """Yield the batches of an epoch that begins at a position of the whole stream."""

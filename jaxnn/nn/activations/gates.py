@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxnn.arguments import check_knob
+from jaxnn.arguments import check_flag, check_knob
 from jaxnn.nn.activations.rectifiers import knob_like
+from jaxnn.nn.checks import check_axes, numbers
 
 __all__ = ["gelu", "gelu_tanh", "glu", "hard_silu", "hard_swish", "mish", "silu", "swish"]
 
@@ -52,6 +53,8 @@ def gelu(
 
     Source: Hendrycks and Gimpel 2016; lectures M and S.
     """
+    check_flag("approximate", approximate)
+    x = numbers("x", x)
     z = x
     if alpha is not None:
         check_knob("alpha", alpha)
@@ -98,6 +101,7 @@ def silu(x: jax.Array) -> jax.Array:
 
     Source: Elfwing et al. 2017; Ramachandran et al. 2017; lecture M.
     """
+    x = numbers("x", x, inexact=True, complex_too=True)
     return jax.nn.silu(x)
 
 
@@ -118,6 +122,7 @@ def mish(x: jax.Array) -> jax.Array:
 
     Source: Misra 2019; lecture M.
     """
+    x = numbers("x", x, complex_too=True)
     return jax.nn.mish(x)
 
 
@@ -137,6 +142,7 @@ def hard_silu(x: jax.Array) -> jax.Array:
 
     Source: Howard et al. 2019.
     """
+    x = numbers("x", x, complex_too=True)
     return jax.nn.hard_silu(x)
 
 
@@ -161,6 +167,8 @@ def glu(x: jax.Array, axis: int = -1) -> jax.Array:
 
     Source: Dauphin et al. 2016.
     """
+    x = numbers("x", x, inexact=True, complex_too=True)
+    check_axes("axis", axis, x)
     size = x.shape[axis]
     if size % 2:
         raise ValueError(f"x must have an even size along axis {axis}, got the shape {x.shape}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from jaxnn.arguments import check_knob
+from jaxnn.nn.checks import check_held_knob, numbers
 
 __all__ = ["celu", "elu", "identity", "leaky_relu", "relu", "relu6", "selu", "softplus"]
 
@@ -27,7 +27,7 @@ def identity(x: jax.Array) -> jax.Array:
     >>> identity(jnp.array([-1.0, 2.0]))
     Array([-1.,  2.], dtype=float32)
     """
-    return x
+    return numbers("x", x, complex_too=True)
 
 
 def relu(x: jax.Array) -> jax.Array:
@@ -46,6 +46,7 @@ def relu(x: jax.Array) -> jax.Array:
 
     Source: lectures C, M and S.
     """
+    x = numbers("x", x, complex_too=True)
     return jax.nn.relu(x)
 
 
@@ -63,6 +64,7 @@ def relu6(x: jax.Array) -> jax.Array:
 
     Source: Krizhevsky 2010.
     """
+    x = numbers("x", x, complex_too=True)
     return jax.nn.relu6(x)
 
 
@@ -90,7 +92,8 @@ def leaky_relu(x: jax.Array, negative_slope: float | jax.Array = 0.01) -> jax.Ar
 
     Source: Maas et al. 2013; lectures C, M and S.
     """
-    check_knob("negative_slope", negative_slope)
+    x = numbers("x", x, complex_too=True)
+    check_held_knob("negative_slope", negative_slope)
     return jnp.where(x > 0, x, knob_like(negative_slope, x) * x)
 
 
@@ -114,7 +117,8 @@ def elu(x: jax.Array, alpha: float | jax.Array = 1.0) -> jax.Array:
 
     Source: Clevert et al. 2015; lectures M and S.
     """
-    check_knob("alpha", alpha)
+    x = numbers("x", x, complex_too=True)
+    check_held_knob("alpha", alpha)
     return jax.nn.elu(x, knob_like(alpha, x))
 
 
@@ -138,7 +142,8 @@ def celu(x: jax.Array, alpha: float | jax.Array = 1.0) -> jax.Array:
 
     Source: Barron 2017.
     """
-    check_knob("alpha", alpha, 0, low_open=True)
+    x = numbers("x", x, complex_too=True)
+    check_held_knob("alpha", alpha, 0, low_open=True)
     return jax.nn.celu(x, knob_like(alpha, x))
 
 
@@ -161,6 +166,7 @@ def selu(x: jax.Array) -> jax.Array:
 
     Source: Klambauer et al. 2017; lectures M and S.
     """
+    x = numbers("x", x, complex_too=True)
     return jax.nn.selu(x)
 
 
@@ -178,4 +184,5 @@ def softplus(x: jax.Array) -> jax.Array:
 
     Source: Dugas et al. 2001.
     """
+    x = numbers("x", x, complex_too=True)
     return jax.nn.softplus(x)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
+from jaxnn.nn.checks import check_axes, numbers
+
 __all__ = [
     "hard_sigmoid",
     "hard_tanh",
@@ -31,6 +33,7 @@ def sigmoid(x: jax.Array) -> jax.Array:
 
     Source: lectures C, L, M and S.
     """
+    x = numbers("x", x, inexact=True, complex_too=True)
     return jax.nn.sigmoid(x)
 
 
@@ -46,6 +49,7 @@ def log_sigmoid(x: jax.Array) -> jax.Array:
     >>> float(log_sigmoid(jnp.array(1.0)))
     -0.3133
     """
+    x = numbers("x", x, inexact=True, complex_too=True)
     return jax.nn.log_sigmoid(x)
 
 
@@ -65,6 +69,7 @@ def hard_sigmoid(x: jax.Array) -> jax.Array:
 
     Source: Howard et al. 2019.
     """
+    x = numbers("x", x, complex_too=True)
     return jax.nn.hard_sigmoid(x)
 
 
@@ -84,6 +89,7 @@ def tanh(x: jax.Array) -> jax.Array:
 
     Source: lectures C, M and S.
     """
+    x = numbers("x", x, complex_too=True)
     return jnp.tanh(x)
 
 
@@ -101,6 +107,7 @@ def hard_tanh(x: jax.Array) -> jax.Array:
 
     Source: Collobert 2004.
     """
+    x = numbers("x", x, complex_too=True)
     return jax.nn.hard_tanh(x)
 
 
@@ -118,6 +125,7 @@ def soft_sign(x: jax.Array) -> jax.Array:
 
     Source: Glorot and Bengio 2010.
     """
+    x = numbers("x", x, complex_too=True)
     return jax.nn.soft_sign(x)
 
 
@@ -136,6 +144,8 @@ def softmax(x: jax.Array, axis: int | tuple[int, ...] = -1) -> jax.Array:
 
     Source: lectures C, L and M.
     """
+    x = numbers("x", x, inexact=True, complex_too=True)
+    check_axes("axis", axis, x, several=True)
     return jax.nn.softmax(x, axis=axis)
 
 
@@ -156,4 +166,6 @@ def log_softmax(x: jax.Array, axis: int | tuple[int, ...] = -1) -> jax.Array:
 
     Source: lecture L.
     """
+    x = numbers("x", x, inexact=True, complex_too=True)
+    check_axes("axis", axis, x, several=True)
     return jax.nn.log_softmax(x, axis=axis)

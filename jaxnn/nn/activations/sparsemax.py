@@ -5,6 +5,8 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
+from jaxnn.nn.checks import check_axes, numbers
+
 __all__ = ["sparsemax"]
 
 
@@ -32,6 +34,10 @@ def sparsemax(x: jax.Array, axis: int = -1) -> jax.Array:
 
     Source: Martins and Astudillo 2016; lecture L.
     """
+    x = numbers("x", x)
+    check_axes("axis", axis, x)
+    if not x.shape[axis]:
+        raise ValueError(f"x must have entries along the axis {axis}, got the shape {x.shape}")
     dtype = jnp.result_type(x, 1.0)
     wide = jnp.moveaxis(x, axis, -1).astype(jnp.promote_types(dtype, jnp.float32))
     return jnp.moveaxis(_sparsemax(wide), -1, axis).astype(dtype)

@@ -70,7 +70,7 @@ def as_functional(model: Model, *, rngs: tuple[str, ...] = ("dropout",)) -> Func
     >>> model.apply(params, model_state, jnp.ones((1, 3)), train=True, keys=keys, weight=None)
     (Array([[3.]], dtype=float32), {})
     """
-    if isinstance(rngs, str) or not all(isinstance(name, str) for name in rngs):
+    if not isinstance(rngs, (tuple, list)) or not all(isinstance(name, str) for name in rngs):
         raise TypeError(f"rngs must be a tuple of names of streams, got {rngs!r}")
     if isinstance(model, Functional):
         return model
@@ -111,6 +111,8 @@ def from_nnx(make: Callable[[Any], Any]) -> Functional:
     >>> jax.tree.map(jnp.shape, (params, model_state))
     ({'bias': (2,), 'kernel': (3, 2)}, {})
     """
+    if not callable(make):
+        raise TypeError(f"make must be a function nnx.Rngs -> nnx.Module, got {make!r}")
     # Imported here: flax.nnx takes a while to import, and most programs have no NNX module.
     from jaxnn.nn.adapters.nnx import functional
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import jax
 
+from jaxnn.arguments import check_flag
+
 __all__ = ["Functional"]
 
 
@@ -36,3 +38,9 @@ class Functional:
     init: Callable[[jax.Array, Any], tuple[Any, Any]]
     apply: Callable[..., tuple[Any, Any]]
     takes_weight: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("init", "apply"):
+            if not callable(getattr(self, name)):
+                raise TypeError(f"{name} must be a function, got {getattr(self, name)!r}")
+        check_flag("takes_weight", self.takes_weight)

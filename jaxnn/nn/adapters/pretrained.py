@@ -103,6 +103,8 @@ def load_pretrained(
     """
     check_flag("strict", strict)
     check_flag("allow_mismatch", allow_mismatch)
+    if rename is not None and not isinstance(rename, Mapping) and not callable(rename):
+        raise TypeError(f"rename must be a dict of beginnings, a function or None, got {rename!r}")
     theirs = _by_path(_read(source))
     origin, dropped = _renamed(list(theirs), rename)
     matched, mismatched, cast, leaves = {}, {}, {}, {}
@@ -163,6 +165,8 @@ def _renamed(paths: list[str], rename: Rename | None) -> tuple[dict[str, str], t
         new = rename(old)
         if new is None:
             dropped.append(old)
+        elif not isinstance(new, str):
+            raise TypeError(f"rename must give a path or None, got {new!r} for {old!r}")
         elif new in origin:
             raise ValueError(
                 f"rename must give each array a path of its own, got {new!r} for both "

@@ -1,4 +1,4 @@
-"""Initializers of a given size, and the table of which initializer suits which activation.
+"""Initializers of a given size.
 
 Initializers whose size follows from the kernel's shape are defined in
 `jaxnn.nn.initializers.variance` and exported here too.
@@ -7,14 +7,15 @@ Initializers whose size follows from the kernel's shape are defined in
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from jaxnn.arguments import check_flag, check_knob
-from jaxnn.nn.activations.table import Activation, activation_name
+from jaxnn.arguments import check_flag
+from jaxnn.keys import as_key
+from jaxnn.nn.checks import check_dtype, check_held_knob
 from jaxnn.nn.initializers.fans import Initializer, Number, draw, fans, normal_kind
 from jaxnn.nn.initializers.variance import (
     glorot_normal,
@@ -33,7 +34,6 @@ __all__ = [
     "glorot_uniform",
     "he_normal",
     "he_uniform",
-    "initializer_for",
     "lecun_normal",
     "lecun_uniform",
     "normal",
@@ -66,7 +66,7 @@ def constant(value: Number) -> Initializer:
 
     Source: lectures C, L and S.
     """
-    check_knob("value", value)
+    check_held_knob("value", value)
 
     def init(key: jax.Array, shape: Sequence[int], dtype: Any = float) -> jax.Array:
         del key
@@ -116,7 +116,7 @@ def normal(stddev: Number = 0.01, *, truncated: bool = False) -> Initializer:
 
     Source: lecture S.
     """
-    check_knob("stddev", stddev, 0)
+    check_held_knob("stddev", stddev, 0)
     check_flag("truncated", truncated)
 
     def init(key: jax.Array, shape: Sequence[int], dtype: Any = float) -> jax.Array:
@@ -146,7 +146,7 @@ def uniform(limit: Number = 0.05) -> Initializer:
 
     Source: lecture L.
     """
-    check_knob("limit", limit, 0)
+    check_held_knob("limit", limit, 0)
 
     def init(key: jax.Array, shape: Sequence[int], dtype: Any = float) -> jax.Array:
         return draw("uniform", limit / math.sqrt(3), key, shape, dtype)
@@ -180,7 +180,7 @@ def positive_mean(mean: Number = 0.1, scale: Number = 1.0) -> Initializer:
 
     Source: lecture L.
     """
-    check_knob("mean", mean, 0)
+    check_held_knob("mean", mean, 0)
     around_zero = he_normal(scale)
 
     def init(key: jax.Array, shape: Sequence[int], dtype: Any = float) -> jax.Array:
@@ -214,10 +214,12 @@ def orthogonal(scale: Number = 1.0) -> Initializer:
 
     Source: Saxe et al. 2013, in lecture S's reading list.
     """
-    check_knob("scale", scale, 0)
+    check_held_knob("scale", scale, 0)
 
     def init(key: jax.Array, shape: Sequence[int], dtype: Any = float) -> jax.Array:
         fans(shape)  # refuses fewer than two axes
+        check_dtype("dtype", dtype)
+        key = as_key(key)
         rows, columns = math.prod(shape[:-1]), shape[-1]
         dtype = jnp.zeros((), dtype).dtype
         tall = (max(rows, columns), min(rows, columns))
@@ -229,40 +231,3 @@ def orthogonal(scale: Number = 1.0) -> Initializer:
         return (q * jnp.asarray(scale, q.dtype)).reshape(shape).astype(dtype)
 
     return init
-
-
-_BY_ACTIVATION: dict[str, Callable[[Number], Initializer]] = {
-    **dict.fromkeys(("sigmoid", "tanh", "softmax"), glorot_uniform),
-    **dict.fromkeys(("hard_sigmoid", "hard_tanh", "log_sigmoid", "soft_sign"), glorot_uniform),
-    **dict.fromkeys(("log_softmax", "sparsemax"), glorot_uniform),
-    **dict.fromkeys(("relu", "leaky_relu", "PReLU", "elu", "gelu", "silu", "mish"), he_normal),
-    **dict.fromkeys(("relu6", "celu", "softplus", "gelu_tanh", "hard_silu"), he_normal),
-    **dict.fromkeys(("swish", "hard_swish"), he_normal),
-    **dict.fromkeys(("selu", "maxout"), lecun_normal),
-}
-
-
-def initializer_for(activation: str | Activation, scale: Number = 1.0) -> Initializer:
-    """Look up the initializer that suits an activation.
-
-    It is `he_normal` for ReLU and its relatives (leaky ReLU, PReLU, ELU, GELU, Swish, Mish),
-    `lecun_normal` for SELU and maxout, and `glorot_uniform` for tanh, sigmoid, softmax and their
-    relatives.
-
-    Args:
-      activation: name of the activation, or the function, or a `functools.partial` of it. An
-        unknown activation gets `glorot_uniform`, which makes the weakest assumptions.
-      scale: factor of the weights, at least 0; a float or a traced scalar.
-
-    Returns:
-      An initializer `(key, shape, dtype) -> array`.
-
-    Raises:
-      ValueError: if a concrete `scale` is below 0.
-
-    >>> initializer_for("relu").__qualname__, initializer_for("selu").__qualname__
-    ('he_normal.<locals>.init', 'lecun_normal.<locals>.init')
-
-    Source: lecture M's table.
-    """
-    return _BY_ACTIVATION.get(activation_name(activation), glorot_uniform)(scale)

@@ -8,6 +8,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+
+from jaxnn.keys import as_key
+from jaxnn.nn.checks import check_dtype
 
 __all__ = ["Initializer", "Number", "draw", "fans", "normal_kind"]
 
@@ -29,6 +33,12 @@ def fans(shape: Sequence[int]) -> tuple[int, int]:
     >>> fans((3, 3, 16, 32))
     (144, 288)
     """
+    sizes = isinstance(shape, Sequence) and all(
+        isinstance(size, (int, np.integer)) and not isinstance(size, bool) and size >= 1
+        for size in shape
+    )
+    if not sizes or isinstance(shape, (str, bytes)):
+        raise ValueError(f"shape must be a tuple of positive integers, got {shape!r}")
     if len(shape) < 2:
         raise ValueError(f"shape must have two axes or more to have a fan-in, got {tuple(shape)}")
     receptive_field = math.prod(shape[:-2])
@@ -50,6 +60,8 @@ def draw(
     >>> bool(abs(draw("uniform", 1.0, jax.random.key(0), (9,), float)).max() <= math.sqrt(3))
     True
     """
+    check_dtype("dtype", dtype)
+    key = as_key(key)
     if distribution == "uniform":
         limit = jnp.asarray(math.sqrt(3) * deviation, dtype)
         return jax.random.uniform(key, shape, dtype, -limit, limit)

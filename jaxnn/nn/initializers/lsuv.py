@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -9,9 +10,11 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from flax.errors import ScopeCollectionNotFound, ScopeParamNotFoundError
 
 from jaxnn.arguments import check_knob, check_positive_int
 from jaxnn.keys import as_key, stream
+from jaxnn.nn.checks import fitting_parameters, numbers
 from jaxnn.nn.initializers.basic import orthogonal
 from jaxnn.tree import path_name
 
@@ -77,12 +80,18 @@ def layer_sequential_unit_variance(
     """
     check_knob("tolerance", tolerance, 0)
     check_positive_int("max_iterations", max_iterations)
+    _check_parts(model, params, model_state, mode)
+    if isinstance(batch, Mapping) and "x" not in batch:
+        raise ValueError(f'batch must hold the inputs as "x", got the keys {list(batch)}')
     inputs = batch["x"] if isinstance(batch, Mapping) else batch
+    inputs = numbers("batch", inputs, axes=2)
+    if orthogonal_key is not None:
+        orthogonal_key = as_key(orthogonal_key)
 
     variables = {**model_state, "params": params}
     for layer in _layers_in_order(model, variables, inputs, mode):
         if orthogonal_key is not None:
-            params = _with_orthogonal(params, layer, as_key(orthogonal_key))
+            params = _with_orthogonal(params, layer, orthogonal_key)
 
         def variance(params: Any, layer: Path = layer) -> jax.Array:
             outputs = _outputs_of(layer, model, {**model_state, "params": params}, inputs, mode)
@@ -90,6 +99,23 @@ def layer_sequential_unit_variance(
 
         params = _with_unit_variance(params, layer, variance, tolerance, max_iterations)
     return params
+
+
+def _check_parts(model: Any, params: Any, model_state: Any, mode: Any) -> None:
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model must be a flax.linen.Module, got {model!r}")
+    for name, given in (("params", params), ("model_state", model_state), ("mode", mode)):
+        if not isinstance(given, Mapping):
+            raise TypeError(f"{name} must be a dict, got {given!r}")
+    for leaf in jax.tree.leaves(params):
+        numbers("params", leaf)
+    if not all(isinstance(collection, Mapping) for collection in model_state.values()):
+        raise TypeError(f"model_state must hold collections, each a dict, got {model_state!r}")
+    known = inspect.signature(type(model).__call__).parameters
+    if not any(known[name].kind == inspect.Parameter.VAR_KEYWORD for name in known):
+        for name in mode:
+            if name not in known:
+                raise ValueError(f"mode must hold keywords of the model's call, got {name!r}")
 
 
 def _with_unit_variance(
@@ -126,8 +152,11 @@ def _layers_in_order(
         return call(*args, **kwargs)
 
     state = [name for name in variables if name != "params"]
-    with nn.intercept_methods(note):
-        jax.eval_shape(lambda v, x: model.apply(v, x, mutable=state, **mode), variables, inputs)
+    try:
+        with nn.intercept_methods(note), fitting_parameters("batch", inputs):
+            jax.eval_shape(lambda v, x: model.apply(v, x, mutable=state, **mode), variables, inputs)
+    except (ScopeCollectionNotFound, ScopeParamNotFoundError) as error:
+        raise ValueError(f"params must be those of the model: {error}") from None
     return list(layers)
 
 

@@ -21,7 +21,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxnn.arguments import check_choice, check_flag, check_knob
+from jaxnn.arguments import check_choice, check_flag
+from jaxnn.nn.checks import check_held_knob
 from jaxnn.nn.initializers.fans import Initializer, Number, draw, fans, normal_kind
 
 __all__ = [
@@ -57,7 +58,7 @@ def he_normal(scale: Number = 1.0, *, truncated: bool = False) -> Initializer:
 
     Source: He et al. 2015; lectures C, M and S.
     """
-    check_knob("scale", scale, 0)
+    check_held_knob("scale", scale, 0)
     check_flag("truncated", truncated)
 
     def init(key: jax.Array, shape: Sequence[int], dtype: Any = float) -> jax.Array:
@@ -84,7 +85,7 @@ def he_uniform(scale: Number = 1.0) -> Initializer:
 
     Source: He et al. 2015.
     """
-    check_knob("scale", scale, 0)
+    check_held_knob("scale", scale, 0)
 
     def init(key: jax.Array, shape: Sequence[int], dtype: Any = float) -> jax.Array:
         return draw("uniform", scale * math.sqrt(2 / fans(shape)[0]), key, shape, dtype)
@@ -115,7 +116,7 @@ def glorot_normal(scale: Number = 1.0, *, truncated: bool = False) -> Initialize
 
     Source: Glorot and Bengio 2010; lectures C, L and S.
     """
-    check_knob("scale", scale, 0)
+    check_held_knob("scale", scale, 0)
     check_flag("truncated", truncated)
 
     def init(key: jax.Array, shape: Sequence[int], dtype: Any = float) -> jax.Array:
@@ -145,7 +146,7 @@ def glorot_uniform(scale: Number = 1.0) -> Initializer:
 
     Source: Glorot and Bengio 2010; lectures C, L and S.
     """
-    check_knob("scale", scale, 0)
+    check_held_knob("scale", scale, 0)
 
     def init(key: jax.Array, shape: Sequence[int], dtype: Any = float) -> jax.Array:
         return draw("uniform", scale * math.sqrt(2 / sum(fans(shape))), key, shape, dtype)
@@ -174,7 +175,7 @@ def lecun_normal(scale: Number = 1.0, *, truncated: bool = False) -> Initializer
 
     Source: LeCun et al. 1998; lectures M and S.
     """
-    check_knob("scale", scale, 0)
+    check_held_knob("scale", scale, 0)
     check_flag("truncated", truncated)
 
     def init(key: jax.Array, shape: Sequence[int], dtype: Any = float) -> jax.Array:
@@ -201,7 +202,7 @@ def lecun_uniform(scale: Number = 1.0) -> Initializer:
 
     Source: LeCun et al. 1998.
     """
-    check_knob("scale", scale, 0)
+    check_held_knob("scale", scale, 0)
 
     def init(key: jax.Array, shape: Sequence[int], dtype: Any = float) -> jax.Array:
         return draw("uniform", scale * math.sqrt(1 / fans(shape)[0]), key, shape, dtype)
@@ -239,7 +240,7 @@ def variance_scaling(scale: Number, mode: str, distribution: str) -> Initializer
 
     Source: the function of that name in Flax and Keras; lecture C for the example.
     """
-    check_knob("scale", scale, 0)
+    check_held_knob("scale", scale, 0)
     check_choice("mode", mode, tuple(_FANS))
     check_choice("distribution", distribution, ("normal", "truncated_normal", "uniform"))
 

@@ -8,8 +8,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxnn.arguments import check_flag, check_knob, check_positive_int
+from jaxnn.arguments import check_flag, check_positive_int
 from jaxnn.nn.activations.rectifiers import knob_like
+from jaxnn.nn.checks import check_dtype, check_held_knob, check_initializer, checked_inputs
 from jaxnn.nn.initializers.basic import constant, lecun_normal, zeros
 from jaxnn.nn.initializers.fans import Initializer
 from jaxnn.nn.taps import layer_path, tap
@@ -53,11 +54,13 @@ class PReLU(nn.Module):
     param_dtype: Any = float
 
     def __post_init__(self) -> None:
-        check_knob("negative_slope_init", self.negative_slope_init)
+        check_held_knob("negative_slope_init", self.negative_slope_init)
         check_flag("per_channel", self.per_channel)
+        check_dtype("param_dtype", self.param_dtype)
         super().__post_init__()
 
     @nn.compact
+    @checked_inputs()
     def __call__(self, x: jax.Array) -> jax.Array:
         if self.per_channel and x.ndim < 1:
             raise ValueError("x must have an axis of channels, got a single number")
@@ -112,9 +115,13 @@ class Maxout(nn.Module):
     def __post_init__(self) -> None:
         check_positive_int("features", self.features)
         check_positive_int("pieces", self.pieces)
+        check_initializer("kernel_init", self.kernel_init, none=True)
+        check_initializer("bias_init", self.bias_init, none=True)
+        check_dtype("param_dtype", self.param_dtype)
         super().__post_init__()
 
     @nn.compact
+    @checked_inputs(axes=1)
     def __call__(self, x: jax.Array) -> jax.Array:
         if x.ndim < 1:
             raise ValueError("x must be (..., inputs), got a single number")

@@ -42,7 +42,11 @@ def window_of(name: str, value: Window) -> tuple[int, ...]:
     ((2, 2), (2,))
     """
     sizes: Any = (value, value) if _is_integer(value) else value
-    if not isinstance(sizes, Sequence) or isinstance(sizes, str) or not 1 <= len(sizes) <= 3:
+    if (
+        not isinstance(sizes, Sequence)
+        or isinstance(sizes, (str, bytes))
+        or not 1 <= len(sizes) <= 3
+    ):
         raise ValueError(
             f"{name} must be a positive integer, or one to three of them, got {value!r}"
         )
@@ -59,7 +63,7 @@ def steps_of(name: str, value: Window, axes: int) -> tuple[int, ...]:
     (2, 2, 2)
     """
     steps: Any = (value,) * axes if _is_integer(value) else value
-    if not isinstance(steps, Sequence) or isinstance(steps, str) or len(steps) != axes:
+    if not _is_sequence(steps) or len(steps) != axes:
         raise ValueError(
             f"{name} must be a positive integer, or one for each of the window's {axes} axes, "
             f"got {value!r}"
@@ -138,6 +142,8 @@ def explicit_pairs(padding: Any, axes: int) -> tuple[tuple[int, int], ...]:
     ((1, 1), (0, 2))
     """
     try:
+        if not _is_integer(padding) and not _is_sequence(padding):
+            raise TypeError
         each: list[Any] = [padding] * axes if _is_integer(padding) else list(padding)
         pairs = [(p, p) if _is_integer(p) else tuple(p) for p in each]
         pairs = [tuple(operator.index(p) for p in pair if _is_integer(p)) for pair in pairs]
@@ -153,3 +159,7 @@ def explicit_pairs(padding: Any, axes: int) -> tuple[tuple[int, int], ...]:
 
 def _is_integer(value: Any) -> bool:
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def _is_sequence(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, (str, bytes))

@@ -10,7 +10,8 @@ import flax.linen as nn
 import jax
 
 from jaxnn.arguments import check_choice, check_flag, check_positive_int
-from jaxnn.nn.initializers.basic import initializer_for
+from jaxnn.nn.checks import checked_inputs
+from jaxnn.nn.initializers.suited import initializer_for
 from jaxnn.nn.layers.convolution.layer import Conv
 from jaxnn.nn.layers.pooling.pool import avg_pool, max_pool
 from jaxnn.nn.layers.pooling.stochastic import StochasticPool
@@ -75,7 +76,7 @@ class ConvNet(PlainNetwork):
 
     def __post_init__(self) -> None:
         check_positive_int("classes", self.classes)
-        if not isinstance(self.channels, Sequence) or isinstance(self.channels, str):
+        if not isinstance(self.channels, Sequence) or isinstance(self.channels, (str, bytes)):
             raise TypeError(f"channels must be a sequence, got {self.channels!r}")
         for stage in self.channels:
             check_widths("channels", stage if isinstance(stage, Sequence) else (stage,))
@@ -92,6 +93,7 @@ class ConvNet(PlainNetwork):
         super().__post_init__()
 
     @nn.compact
+    @checked_inputs()
     def __call__(
         self, x: jax.Array, *, train: bool = False, weight: jax.Array | None = None
     ) -> jax.Array:

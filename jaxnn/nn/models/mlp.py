@@ -11,7 +11,9 @@ import flax.linen as nn
 import jax
 
 from jaxnn.arguments import check_flag, check_positive_int
-from jaxnn.nn.initializers.basic import Initializer, initializer_for
+from jaxnn.nn.checks import check_dtype, check_initializer, checked_inputs
+from jaxnn.nn.initializers.basic import Initializer
+from jaxnn.nn.initializers.suited import initializer_for
 from jaxnn.nn.layers.product import dot_general
 from jaxnn.nn.models.parts import check_rate, check_widths
 from jaxnn.nn.models.plain import PlainNetwork, Rates, rates_of
@@ -48,9 +50,12 @@ class LogisticRegression(nn.Module):
 
     def __post_init__(self) -> None:
         check_positive_int("classes", self.classes)
+        check_initializer("kernel_init", self.kernel_init, none=True)
+        check_dtype("param_dtype", self.param_dtype)
         super().__post_init__()
 
     @nn.compact
+    @checked_inputs(axes=1)
     def __call__(self, x: jax.Array) -> jax.Array:
         init = self.kernel_init or initializer_for("softmax")
         return nn.Dense(
@@ -117,6 +122,7 @@ class MLP(PlainNetwork):
         super().__post_init__()
 
     @nn.compact
+    @checked_inputs(axes=1)
     def __call__(
         self, x: jax.Array, *, train: bool = False, weight: jax.Array | None = None
     ) -> jax.Array:

@@ -11,7 +11,9 @@ import jax
 
 from jaxnn.arguments import check_choice, check_flag, check_knob, check_positive_int
 from jaxnn.nn.activations.table import ACTIVATIONS, Activation, activation
-from jaxnn.nn.initializers.basic import Initializer, initializer_for, zeros
+from jaxnn.nn.checks import check_dtype, check_initializer
+from jaxnn.nn.initializers.basic import Initializer, zeros
+from jaxnn.nn.initializers.suited import initializer_for
 from jaxnn.nn.layers.dropout.dropout import Dropout
 from jaxnn.nn.layers.norm.batch import BatchNorm
 from jaxnn.nn.layers.norm.group import GroupNorm
@@ -51,6 +53,9 @@ class Network(nn.Module, kw_only=True):
     def __post_init__(self) -> None:
         if not callable(self.activation):
             check_choice("activation", self.activation, (*ACTIVATIONS, *self.MORE_ACTIVATIONS))
+        check_initializer("kernel_init", self.kernel_init, none=True)
+        check_initializer("bias_init", self.bias_init)
+        check_dtype("param_dtype", self.param_dtype)
         check_flag("normalize_after", self.normalize_after)
         if isinstance(self.normalization, nn.Module):
             raise TypeError(
@@ -106,8 +111,11 @@ class Network(nn.Module, kw_only=True):
         given = make.keywords if isinstance(make, partial) else {}
         fields = getattr(kind, "__dataclass_fields__", {})
         if "param_dtype" in fields and "param_dtype" not in given:
-            return partial(make, param_dtype=self.param_dtype)()
-        return make()
+            make = partial(make, param_dtype=self.param_dtype)
+        made = make()
+        if not isinstance(made, nn.Module):
+            raise TypeError(f"normalization must make a Linen layer, got {made!r} from it")
+        return made
 
     def normalize(
         self, layer: nn.Module | None, x: jax.Array, *, train: bool, weight: jax.Array | None
@@ -140,7 +148,7 @@ def check_widths(name: str, widths: Any) -> None:
 
     >>> check_widths("widths", (100, 10))
     """
-    if not isinstance(widths, Sequence) or isinstance(widths, str):
+    if not isinstance(widths, Sequence) or isinstance(widths, (str, bytes)):
         raise TypeError(f"{name} must be a sequence of integers, got {widths!r}")
     for width in widths:
         check_positive_int(name, width)

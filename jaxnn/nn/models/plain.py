@@ -9,7 +9,7 @@ import flax.linen as nn
 import jax
 
 from jaxnn.arguments import check_choice, check_positive_int
-from jaxnn.nn.initializers.basic import initializer_for
+from jaxnn.nn.initializers.suited import initializer_for
 from jaxnn.nn.layers.dropout.dropout import SCALES
 from jaxnn.nn.layers.product import dot_general
 from jaxnn.nn.models.parts import Network, Rate, check_rate

@@ -10,7 +10,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxnn.arguments import check_flag, check_positive_int
-from jaxnn.nn.initializers.basic import initializer_for
+from jaxnn.nn.checks import checked_inputs
+from jaxnn.nn.initializers.suited import initializer_for
 from jaxnn.nn.layers.convolution.layer import Conv
 from jaxnn.nn.layers.pooling.pool import max_pool
 from jaxnn.nn.layers.pooling.whole import global_avg_pool
@@ -72,6 +73,7 @@ class ResNet(Network):
         super().__post_init__()
 
     @nn.compact
+    @checked_inputs()
     def __call__(
         self, x: jax.Array, *, train: bool = False, weight: jax.Array | None = None
     ) -> jax.Array:

@@ -6,7 +6,6 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -14,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from jaxnn.arguments import check_path
 from jaxnn.losses.regression import squared_error
 from jaxnn.nn.adapters.forms import Model, as_functional
 from jaxnn.recipe import Recipe
@@ -127,7 +127,7 @@ def load_bundle(folder: str | os.PathLike[str], model: Model | None = None) -> B
     >>> bool(np.allclose(logits, run.predict(data.test["x"]), atol=1e-5))
     True
     """
-    path = Path(folder)
+    path = check_path("folder", folder)
     facts, arrays = read_bundle(path) if holds_a_bundle(path) else run_facts(path)
     encoding = read_encoding(path)
     if model is None:

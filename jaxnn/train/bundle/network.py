@@ -117,6 +117,9 @@ class Network:
 
     def _check_inputs(self, name: str, inputs: Any) -> None:
         """Refuse inputs that the model cannot take, naming the shape that it was trained on."""
+        for leaf in jax.tree.leaves(inputs):
+            if jnp.issubdtype(leaf.dtype, jnp.complexfloating) and not _is_complex(self.trained):
+                raise TypeError(f"{name} must be real numbers, as in training, got {leaf.dtype}")
         if not must_be_tried(name, inputs, self.trained):
             return
         row = jax.tree.map(
@@ -130,6 +133,10 @@ class Network:
     def _placed(self, data: Any) -> Any:
         data = jax.tree.map(jnp.asarray, data)
         return data if self.placement is None else self.placement.replicate(data)
+
+
+def _is_complex(trained: Any) -> bool:
+    return any(str(leaf).startswith("complex") for leaf in jax.tree.leaves(trained))
 
 
 # Jitted, so that a second call finds the trace.

@@ -11,7 +11,7 @@ from flax import struct
 
 from jaxnn.arguments import check_choice, check_count, check_knob
 from jaxnn.optim.stagnation import improvement, worst
-from jaxnn.train.control.protocol import Mode, mode_of, told_mode
+from jaxnn.train.control.protocol import Mode, as_knob, mode_of, told_mode
 from jaxnn.train.step.state import TrainState
 
 __all__ = ["EarlyStopping", "EarlyStoppingMemory", "early_stopping", "keep_best"]
@@ -122,7 +122,7 @@ def early_stopping(
     if baseline is not None:
         check_knob("baseline", baseline)
     patience = check_count("patience", patience)
-    return EarlyStopping(monitor, mode, patience, min_delta, baseline, counting)
+    return EarlyStopping(monitor, mode, patience, as_knob(min_delta), as_knob(baseline), counting)
 
 
 def keep_best(
@@ -145,4 +145,4 @@ def keep_best(
     Source: lectures C and M ("keep going and choose the best").
     """
     check_knob("min_delta", min_delta, 0)
-    return EarlyStopping(monitor, mode_of(monitor, mode), None, min_delta, None, "keras")
+    return EarlyStopping(monitor, mode_of(monitor, mode), None, as_knob(min_delta), None, "keras")

@@ -13,7 +13,7 @@ from jaxnn.recipe import Recipe
 from jaxnn.train.step.skipping import all_finite
 from jaxnn.train.step.state import TrainState
 
-__all__ = ["Controller", "Mode", "control", "finish", "mode_of", "told_mode"]
+__all__ = ["Controller", "Mode", "as_knob", "control", "finish", "mode_of", "told_mode"]
 
 Mode = Literal["min", "max"]
 """Whether the lowest or the highest value is the best."""
@@ -65,6 +65,16 @@ def mode_of(monitor: Any, mode: Any) -> Mode | None:
         return "min" if monitor in ("val/loss", "train/loss") else None
     check_choice("mode", mode, ("min", "max"))
     return mode
+
+
+def as_knob(value: Any) -> Any:
+    """Return a knob; an integer as a float, since JAX takes no integer past 2³¹.
+
+    >>> as_knob(2**40)
+    1099511627776.0
+    """
+    is_integer = isinstance(value, int) and not isinstance(value, bool)  # the latter is refused
+    return float(value) if is_integer else value
 
 
 def told_mode(controller: Any) -> Mode:

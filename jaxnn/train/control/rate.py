@@ -11,7 +11,7 @@ from flax import struct
 
 from jaxnn.arguments import check_knob
 from jaxnn.optim.stagnation import PlateauRule, PlateauState, improvement, plateau_rule, worst
-from jaxnn.train.control.protocol import Mode, mode_of, told_mode
+from jaxnn.train.control.protocol import Mode, as_knob, mode_of, told_mode
 from jaxnn.train.step.state import TrainState
 
 __all__ = [
@@ -67,6 +67,7 @@ def plateau(
     cooldown: int = 0,
     min_scale: float | jax.Array = 0.0,
     counting: Literal["optax", "pytorch", "keras"] = "optax",
+    accumulation_size: int = 1,
 ) -> Plateau:
     """Lower the learning rate in `fit` when a value stops improving ("performance scheduling").
 
@@ -83,6 +84,8 @@ def plateau(
         the metric carries, see `jaxnn.metrics.direction`.
       rtol, atol, cooldown, min_scale, counting: as in `jaxnn.optim.plateau_rule`. The
         scale multiplies the optimizer's own rate or schedule.
+      accumulation_size: number of evaluations whose mean counts as one, at least 1; Optax's
+        argument. Where a run is evaluated every few steps, single values are noisy.
 
     Returns:
       A controller, for `Recipe(controllers=...)`.
@@ -95,17 +98,19 @@ def plateau(
 
     Source: lectures C, M and N.
     """
+    mode = mode_of(monitor, mode)
     rule = plateau_rule(
         factor,
         patience,
-        mode=mode or "min",
-        rtol=rtol,
-        atol=atol,
+        mode="min" if mode is None else mode,
+        rtol=as_knob(rtol),
+        atol=as_knob(atol),
         cooldown=cooldown,
-        min_scale=min_scale,
+        min_scale=as_knob(min_scale),
         counting=counting,
+        accumulation_size=accumulation_size,
     )
-    return Plateau(rule, monitor, mode_of(monitor, mode))
+    return Plateau(rule, monitor, mode)
 
 
 @dataclass(frozen=True, eq=False)
@@ -249,5 +254,6 @@ def halve_and_go_back(
 
     Source: lecture L.
     """
+    rtol, atol = as_knob(rtol), as_knob(atol)
     rule = plateau_rule(factor, patience, rtol=rtol, atol=atol)  # checks them all
     return HalveAndGoBack(monitor, mode_of(monitor, mode), rule.patience, factor, rtol, atol)

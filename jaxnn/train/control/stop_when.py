@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxnn.arguments import check_knob, check_positive_int
-from jaxnn.train.control.protocol import mode_of
+from jaxnn.train.control.protocol import as_knob, mode_of
 from jaxnn.train.step.state import TrainState
 
 __all__ = ["StopWhen", "stop_when"]
@@ -78,4 +78,5 @@ def stop_when(
         if bound is not None:
             check_knob(name, bound)
     mode_of(monitor, None)  # refuses what is no name
-    return StopWhen(monitor, below, above, check_positive_int("patience", patience))
+    patience = check_positive_int("patience", patience)
+    return StopWhen(monitor, as_knob(below), as_knob(above), patience)

@@ -110,6 +110,10 @@ def check_sizes(
     if eval_batch_size is None:
         eval_batch_size = eval_rows(val if n_val else train, max(batch_size, _EVAL_ROWS))
     eval_batch_size = check_positive_int("eval_batch_size", eval_batch_size)
+    # More rows than there are would be padding.
+    counted_eval = val_stream.examples if val_stream is not None else n_val or n
+    if isinstance(train, Mapping) and counted_eval is not None:
+        eval_batch_size = min(eval_batch_size, counted_eval)
     if not isinstance(train, Mapping):
         for name, rows, total, stream in (
             ("batch_size", batch_size, n, train_stream),

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxnn.arguments import check_positive_int
+from jaxnn.arguments import check_function, check_positive_int
 from jaxnn.nn.adapters.forms import takes_weight
 from jaxnn.recipe import MakeRecipe, Recipe, as_maker, build
 from jaxnn.train.devices.placement import Placement
@@ -40,6 +40,8 @@ def check_parts(setup: Setup) -> None:
         raise ValueError("knobs go with a make_recipe, got a recipe of None")
     if isinstance(recipe, Recipe) and setup.knobs is not None:
         raise ValueError("knobs go with a make_recipe; a Recipe has its values in it")
+    if step is not None:
+        check_function("step", step)
     if step is not None and setup.probes:
         raise ValueError("probes look into the step of jaxnn, which step= replaces; give one")
     if recipe is not None and state is not None and not is_train_state(state):

@@ -12,7 +12,7 @@ import numpy as np
 from jaxnn.recipe import MakeRecipe, build
 from jaxnn.train.devices.compilation import quickly
 from jaxnn.train.prepare.setup import Setup
-from jaxnn.train.step.state import TrainState, fresh_control, init_state
+from jaxnn.train.step.state import TrainState, as_knobs, fresh_control, init_state
 
 __all__ = ["checked_knobs", "start_state"]
 
@@ -69,15 +69,9 @@ def checked_knobs(setup: Setup) -> Any:
     """The knobs of a run as scalar arrays.
 
     Raises:
-      ValueError: a knob that is no scalar.
+      ValueError, TypeError: a knob that is not one finite number.
     """
     knobs = setup.knobs
     if knobs is None:
         knobs = {} if setup.state is None else setup.state.knobs
-    knobs = jax.tree.map(lambda knob: jnp.asarray(knob, float), knobs)
-    for path, knob in jax.tree_util.tree_leaves_with_path(knobs):
-        if knob.ndim:
-            raise ValueError(
-                f"knobs must be scalars, got shape {knob.shape} at {jax.tree_util.keystr(path)}"
-            )
-    return knobs
+    return as_knobs(knobs)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from pathlib import Path
 from typing import Any
 
+from jaxnn.arguments import check_path
 from jaxnn.describe import differences
 from jaxnn.train.devices.distributed import is_first
 from jaxnn.train.record import checkpoint
@@ -42,7 +42,7 @@ class RunFolder:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
+        self.path = check_path("folder", path)
         self._final = self.path / "final"
         self._config = self.path / "config.json"
         self._checkpoints = self.path / "checkpoints"
@@ -176,7 +176,7 @@ def find_folder(folder: Any, resume: Any) -> RunFolder | None:
     if folder is not None and resume is not None:
         raise ValueError("give folder= for a new run or resume= for an old one, not both")
     if resume is not None:
-        files = RunFolder(resume)
+        files = RunFolder(check_path("resume", resume))
         files.require_a_run("resume")
         return files
     if folder is None:

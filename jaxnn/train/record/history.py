@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxnn.arguments import check_count, check_path, check_text
 from jaxnn.train.record.records import EpochRecord, Epochs, RecordOrMaker, member_row
 from jaxnn.train.record.segments import Segments
 from jaxnn.train.record.stored import consecutive, records_of
@@ -41,7 +41,7 @@ class History:
     """
 
     def __init__(self, epochs: Iterable[RecordOrMaker] = (), *, partly: bool = False) -> None:
-        self.epochs = Epochs(epochs)
+        self.epochs = Epochs(_records(epochs))
         self._partly = partly  # whether there are series that are not yet on disk
 
     def __repr__(self) -> str:
@@ -203,7 +203,8 @@ class History:
           ValueError: a line, the list of segments, or, when it is read, a segment is damaged or
             missing.
         """
-        path = Path(path)
+        path = check_path("path", path)
+        until = None if until is None else check_count("until", until)
         path = path / LINES if path.is_dir() else path
         lines = consecutive(path, until)
         # Lines first: of epochs written in between, the segments are known and the lines not.
@@ -223,6 +224,7 @@ class History:
     def _require(
         self, name: str, part: Callable[[EpochRecord], Mapping[str, Any]], *, awaited: bool
     ) -> None:
+        check_text("name", name)
         known = self._names(part)
         nothing_yet = not known and (awaited or not self.epochs)
         if name not in known and not nothing_yet:
@@ -248,6 +250,17 @@ class History:
             if number in there:
                 result[number, _places(ids, record)] = there[number]
         return result
+
+
+def _records(given: Any) -> list[Any]:
+    is_sequence = isinstance(given, Sequence) and not isinstance(given, (str, bytes))
+    if not is_sequence and not isinstance(given, Iterator):
+        raise TypeError(f"epochs must be a list of records, got {given!r}")
+    items = list(given)
+    for item in items:
+        if not callable(item) and not hasattr(item, "epoch"):
+            raise TypeError(f"epochs must hold records of epochs, got {item!r}")
+    return items
 
 
 def _places(ids: np.ndarray | None, record: EpochRecord) -> Any:

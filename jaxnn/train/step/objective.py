@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from flax.errors import ScopeParamShapeError
 
+from jaxnn.data.shapes import check_shapes
 from jaxnn.keys import Keys, stream
 from jaxnn.losses.checks import Loss, counted
 from jaxnn.metrics.sums import Metric, Pair, Sums, weighted
@@ -18,7 +21,15 @@ from jaxnn.nn.adapters.remat import rematerialized
 from jaxnn.nn.frozen import frozen_parameters
 from jaxnn.recipe import Apply, Objective, Recipe
 
-__all__ = ["bind", "init_variables", "inputs_of", "objective_of", "supervised"]
+__all__ = [
+    "bind",
+    "check_step_batch",
+    "init_variables",
+    "inputs_of",
+    "objective_of",
+    "shapes_explained",
+    "supervised",
+]
 
 
 def supervised(loss: Loss, metrics: Mapping[str, Metric]) -> Objective:
@@ -64,6 +75,40 @@ def inputs_of(batch: Any) -> Any:
     if "x" not in batch:
         raise ValueError(f'a batch that is a dict must hold "x", got the keys {sorted(batch)}')
     return batch["x"]
+
+
+def check_step_batch(recipe: Recipe, batch: Any) -> None:
+    """Refuse a batch that the recipe's step cannot take; shapes and dtypes alone are looked at.
+
+    Raises:
+      TypeError: a leaf that is no array of numbers, or with a loss no dict.
+      ValueError: arrays of different lengths or without rows, or with a loss no "x" or "y".
+    """
+    check_shapes("batch", batch)
+    if recipe.loss is None:
+        return
+    if not isinstance(batch, Mapping):
+        shapes = jax.tree.map(jnp.shape, batch)
+        raise TypeError(f'batch must be a dict with "x" and "y" for a loss, got shapes {shapes}')
+    if not {"x", "y"} <= batch.keys():
+        raise ValueError(
+            f'batch must hold "x" and "y" for a loss, got the keys {sorted(map(str, batch))}'
+        )
+
+
+@contextmanager
+def shapes_explained(name: str, given: Any) -> Iterator[None]:
+    """Say which argument it was whose shape does not go with the parameters.
+
+    Flax names the parameter alone, and calls its shape what the initializer gives.
+    """
+    try:
+        yield
+    except ScopeParamShapeError as error:
+        raise ValueError(
+            f"{name} must have the shapes that the state was made for, got "
+            f"{jax.tree.map(jnp.shape, given)}: {error}"
+        ) from error
 
 
 def init_variables(recipe: Recipe, key: jax.Array, batch: Any) -> tuple[Any, Any]:

@@ -8,12 +8,23 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
+from jaxnn.arguments import check_knob, is_concrete
+from jaxnn.data.shapes import check_shapes
 from jaxnn.keys import as_key
 from jaxnn.recipe import MakeRecipe, Recipe, build
 from jaxnn.train.step.objective import init_variables
-from jaxnn.tree import outline
+from jaxnn.tree import outline, path_name
 
-__all__ = ["Control", "Skips", "TrainState", "fresh_control", "init_state", "member_axes"]
+__all__ = [
+    "Control",
+    "Skips",
+    "TrainState",
+    "as_knobs",
+    "check_state",
+    "fresh_control",
+    "init_state",
+    "member_axes",
+]
 
 
 class Skips(struct.PyTreeNode):
@@ -109,6 +120,32 @@ def fresh_control() -> Control:
     )
 
 
+def as_knobs(knobs: Any) -> Any:
+    """Bring knobs to scalar arrays; traced ones stay as they are.
+
+    Raises:
+      ValueError, TypeError: a knob that is not one finite number.
+
+    >>> as_knobs({"lr": 1})
+    {'lr': Array(1., dtype=float32)}
+    """
+
+    def scalar(path: Any, knob: Any) -> Any:
+        place = path_name(path)
+        check_knob(f"knobs: {place}" if place else "knobs", knob)
+        return jnp.asarray(knob, float) if is_concrete(knob) else knob
+
+    return jax.tree_util.tree_map_with_path(scalar, knobs)
+
+
+def check_state(state: Any) -> None:
+    """Refuse a state that `init_state` did not make."""
+    if not isinstance(state, TrainState):
+        raise TypeError(
+            f"state must be a TrainState, which jaxnn.train.init_state makes, got {state!r}"
+        )
+
+
 def init_state(recipe: Recipe | MakeRecipe, key: Any, batch: Any, knobs: Any = None) -> TrainState:
     """The state before the first step; a pure function, to be jitted or mapped.
 
@@ -121,13 +158,18 @@ def init_state(recipe: Recipe | MakeRecipe, key: Any, batch: Any, knobs: Any = N
     Returns:
       The state.
 
+    Raises:
+      ValueError, TypeError: no recipe, no key, a batch that holds no arrays of numbers with a
+        common first axis, or a knob that is not one finite number.
+
     >>> from jaxnn import Recipe, losses, nn, optim
     >>> recipe = Recipe(nn.MLP((3, 2)), losses.softmax_cross_entropy, optim.sgd(0.1))
     >>> state = init_state(recipe, 0, {"x": jnp.ones((1, 4))})
     >>> state.params["Dense_0"]["kernel"].shape
     (4, 3)
     """
-    knobs = {} if knobs is None else knobs
+    check_shapes("batch", batch)
+    knobs = {} if knobs is None else as_knobs(knobs)
     built = build(recipe, knobs, jnp.zeros((), jnp.int32))
     assert built.optimizer is not None  # refused by Recipe
     key = as_key(key)

@@ -15,15 +15,22 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxnn.arguments import check_index, check_positive_int
+from jaxnn.data.shapes import check_shapes
 from jaxnn.keys import Keys, stream
 from jaxnn.metrics.sums import Sums, as_pairs
 from jaxnn.nn.axis import axis_name, device_index
 from jaxnn.optim import lookahead_params, takes_rate_scale
 from jaxnn.recipe import MakeRecipe, Recipe, build
 from jaxnn.train.step.gradient import gradient, objective_value
-from jaxnn.train.step.objective import bind, objective_of
+from jaxnn.train.step.objective import (
+    bind,
+    check_step_batch,
+    objective_of,
+    shapes_explained,
+)
 from jaxnn.train.step.skipping import all_finite, skip_nonfinite
-from jaxnn.train.step.state import TrainState
+from jaxnn.train.step.state import TrainState, check_state
 from jaxnn.train.step.trace import Probe, StepTrace, reduce_of, shown_to
 
 __all__ = ["eval_step", "evaluated_variables", "predict_step", "traced_step", "train_step"]
@@ -47,6 +54,10 @@ def train_step(
       The next state, and metrics as (sum, count) pairs: "loss" without the penalty, what
       the objective measures, "penalty" where there is a regularizer, and "skipped" where
       the recipe skips steps that are not finite.
+
+    Raises:
+      ValueError, TypeError: no recipe, no `TrainState`, a batch that this recipe cannot be
+        trained on, or an `accumulate` that does not divide it.
 
     >>> from jaxnn import Recipe, losses, nn, optim
     >>> from jaxnn.train import init_state
@@ -74,21 +85,25 @@ def traced_step(
     place_micro_batches: Callable[[Any], Any] | None = None,
 ) -> tuple[TrainState, dict[str, Sums], tuple[StepTrace, ...]]:
     """`train_step`, with what each of the probes asked to see."""
+    check_state(state)
+    accumulate = check_positive_int("accumulate", accumulate)
     built = build(recipe, state.knobs, state.clock)
+    check_step_batch(built, batch)
     if built.augmentation is not None:
         keys = Keys(state.key, state.clock, device=device_index())
         batch = built.augmentation(keys("augmentation"), batch)
     # Where an optimizer looks ahead, the point; else the parameters themselves.
     point = lookahead_params(state.params, state.opt_state, rate_scale=state.control.scale)
-    grads, loss, model_state, metrics, taps = gradient(
-        built,
-        state,
-        point,
-        batch,
-        accumulate,
-        place_micro_batches,
-        tuple(reduce_of(probe) for probe in probes),
-    )
+    with shapes_explained("batch", batch):
+        grads, loss, model_state, metrics, taps = gradient(
+            built,
+            state,
+            point,
+            batch,
+            accumulate,
+            place_micro_batches,
+            tuple(reduce_of(probe) for probe in probes),
+        )
     updates, opt_state = _updates(built, state, batch, grads, loss, metrics)
     params = optax.apply_updates(state.params, updates)
     averaged = state.averaged
@@ -155,13 +170,21 @@ def eval_step(
 
     Returns:
       Metrics as (sum, count) pairs, "loss" among them.
+
+    Raises:
+      ValueError, TypeError: no recipe, no `TrainState`, a batch that this recipe cannot be
+        evaluated on, or an index that is no integer of at least 0.
     """
+    check_state(state)
+    check_index("index", index)
     built = build(recipe, state.knobs, state.clock)
+    check_step_batch(built, batch)
     keys = Keys(stream(state.key, "evaluation"), jnp.asarray(index, jnp.int32))
     params, model_state = evaluated_variables(built, state)
-    pair, _, metrics = objective_of(built)(
-        bind(built, train=False), params, model_state, batch, keys
-    )
+    with shapes_explained("batch", batch):
+        pair, _, metrics = objective_of(built)(
+            bind(built, train=False), params, model_state, batch, keys
+        )
     return as_pairs({**metrics, "loss": pair})
 
 
@@ -175,10 +198,16 @@ def predict_step(recipe: Recipe | MakeRecipe, state: TrainState, inputs: Any) ->
 
     Returns:
       The outputs.
+
+    Raises:
+      ValueError, TypeError: no recipe, no `TrainState`, or inputs that the model cannot take.
     """
+    check_state(state)
+    check_shapes("inputs", inputs)
     built = build(recipe, state.knobs, state.clock)
     keys = Keys(stream(state.key, "prediction"), jnp.zeros((), jnp.int32))
-    outputs, _ = bind(built, train=False)(*evaluated_variables(built, state), inputs, keys)
+    with shapes_explained("inputs", inputs):
+        outputs, _ = bind(built, train=False)(*evaluated_variables(built, state), inputs, keys)
     return outputs
 
 

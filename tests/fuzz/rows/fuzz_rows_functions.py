@@ -81,7 +81,12 @@ def _initializers() -> list[Row]:
         row("nn.uniform", drawn, limit=scale),
         row("nn.positive_mean", drawn, mean=scale, scale=scale),
         row("nn.orthogonal", drawn, scale=scale),
-        row("nn.initializer_for", drawn, activation=function("relu"), scale=scale),
+        row(
+            "nn.initializer_for",
+            drawn,
+            activation=function("relu", also=lambda o: isinstance(o, str)),  # any name
+            scale=scale,
+        ),
         *(
             row(f"nn.{name}_normal", drawn, scale=scale, truncated=truncated)
             for name in ("he", "glorot", "lecun")
@@ -110,7 +115,7 @@ def _initializers() -> list[Row]:
             params=tree({"kernel": np.ones((4, 2), np.float32), "bias": np.zeros(2, np.float32)}),
             batch=array(X, called=("x",)),
             model_state=mapping({}, lambda item: True),
-            orthogonal_key=anything(1, lambda o: o is None or key(0).takes(o)),
+            orthogonal_key=anything(1, lambda o: o is None or key(0).takes(o), called=("key",)),
             tolerance=knob(0.01, "[0, inf)"),
             max_iterations=integer(3),
             mode=mapping({}, lambda item: False),

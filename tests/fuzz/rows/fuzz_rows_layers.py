@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import jax
@@ -16,6 +17,7 @@ from fuzz_kinds import (
     integers,
     key,
     knob,
+    numbers,
     text,
 )
 from fuzz_outcome import Row, row
@@ -45,13 +47,13 @@ def applied(x: Any):
     def use(layer: Any) -> Any:
         variables = layer.init(jax.random.key(0), x)
         outputs = [layer.apply(variables, x)]
-        if "train" in type(layer).__call__.__code__.co_varnames:
+        if "train" in inspect.signature(type(layer).__call__).parameters:
             outputs.append(
                 layer.apply(
                     variables,
                     x,
                     train=True,
-                    rngs={"dropout": jax.random.key(1)},
+                    rngs={getattr(layer, "rng_collection", "dropout"): jax.random.key(1)},
                     mutable=["batch_stats"],
                 )
             )
@@ -135,7 +137,7 @@ def _layers() -> list[Row]:
             axis_name=text(None, none=True, skip=("'no'", "''", "'('")),
             **norm,
         ),
-        row("nn.LayerNorm", x, **norm),
+        *(row(f"nn.{kind}Norm", x, **norm) for kind in ("Layer", "RMS")),
         row("nn.GroupNorm", image, num_groups=integer(1, huge=True), **norm),
         row(
             "nn.Conv",
@@ -195,9 +197,9 @@ def _new() -> list[Row]:
         "kernel_dilation": window(1),
         "transpose_kernel": flag(False),
     }
-    ratio = knob(1.5, "[1, 2)")
+    ratio = numbers(1.5, "[1, 6]", (1, 2, 3))  # of the images' 6 pixels
     fractions = {
-        "ratio": anything(1.5, ratio.takes),
+        "ratio": anything(1.5, lambda o: ratio.takes(o) or knob(1.5, "[1, 6]").takes(o)),
         "overlapping": flag(True),
         "pseudo_random": flag(False),
     }
@@ -209,14 +211,6 @@ def _new() -> list[Row]:
         *(
             row(f"nn.{kind}_dropout", key=key(0), x=array(X), rate=rate, broadcast_dims=axes)
             for kind in ("gaussian", "alpha")
-        ),
-        row(
-            "nn.RMSNorm",
-            x,
-            epsilon=knob(0.1, "[0, inf)", vanishes=False),
-            use_scale=flag(True),
-            use_bias=flag(True),
-            param_dtype=DTYPE,
         ),
         row(
             "nn.ConvTranspose",
@@ -233,11 +227,16 @@ def _new() -> list[Row]:
         row(
             "nn.conv_transpose",
             x=array(IMAGES),
-            kernel=array(np.ones((3, 3, 1, 2), np.float32)),
+            kernel=array(np.ones((3, 3, 1, 1), np.float32)),
             **transposed,
         ),
         row("nn.FractionalMaxPool", image, rng_collection=name, **fractions),
-        row("nn.fractional_max_pool", key=key(0), x=array(IMAGES), **fractions),
+        row(
+            "nn.fractional_max_pool",
+            key=anything(0, lambda o: o is None or key(0).takes(o)),
+            x=array(IMAGES),
+            **fractions,
+        ),
         row("nn.global_max_pool", x=array(IMAGES), spatial_axes=integer(2, 1, 3, none=True)),
     ]
 

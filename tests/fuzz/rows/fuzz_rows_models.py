@@ -8,6 +8,7 @@ import flax.linen as linen
 import jax
 import numpy as np
 from flax import nnx
+from fuzz_argument import are_integers
 from fuzz_kinds import (
     anything,
     array,
@@ -31,10 +32,11 @@ from jaxnn import nn
 
 def _models() -> list[Row]:
     rate = knob(0.4, RATE, none=True)
+    rates = knob(0.4, RATE, none=True, also=lambda other: other == [None])  # of one layer
     network = {
         "activation": function("relu"),
-        "dropout_rate": rate,
-        "normalization": choice("batch", "layer", "group", none=True),
+        "dropout_rate": rates,
+        "normalization": choice("batch", "layer", "rms", "group", none=True),
         "normalize_after": flag(False),
         "kernel_init": INITIALIZER,
         "bias_init": INITIALIZER,
@@ -54,12 +56,12 @@ def _models() -> list[Row]:
             applied(IMAGES),
             slow=True,
             classes=integer(2),
-            channels=integers((2,)),
+            channels=integers((2,), lengths=range(9)),
             hidden=integers((3,), lengths=range(9)),
             kernel_size=window(3),
             pool=choice("max", "avg"),
-            image_shape=integers((6, 6, 1), lengths=(3,)),
-            conv_dropout_rate=rate,
+            image_shape=anything((6, 6, 1), lambda o: o is None or are_integers(o, 1, (3,))),
+            conv_dropout_rate=rates,
             **network,
         ),
         row(

@@ -11,6 +11,7 @@ from unittest import mock
 import jax
 import jax.numpy as jnp
 import numpy as np
+from fuzz_argument import is_array, is_number
 from fuzz_kinds import (
     anything,
     array,
@@ -73,6 +74,10 @@ def sequence(value: Any, **more: Any) -> Any:
     )
 
 
+def shaped(value: Any) -> bool:
+    return all(is_array(leaf) for leaf in jax.tree.leaves(value))
+
+
 def names(value: Any) -> Any:
     return anything(
         value, lambda o: isinstance(o, (tuple, list)) and all(isinstance(name, str) for name in o)
@@ -105,7 +110,7 @@ def _controllers() -> list[Row]:
         return controller.finish(memory, after).params
 
     monitor = {"monitor": text("val/loss"), "mode": choice("min", "max", none=True)}
-    factor, patience = knob(0.5, "(0, 1)"), integer(2, 0)
+    factor, patience = knob(0.5, "[0, 1]"), integer(2, 0)
     relative = {"rtol": knob(0.1, NOT_NEGATIVE), "atol": knob(0.0, NOT_NEGATIVE)}
     return [
         row("train.keep_best", watched, min_delta=knob(0.1, NOT_NEGATIVE), **monitor),
@@ -132,8 +137,9 @@ def _controllers() -> list[Row]:
             factor=factor,
             patience=patience,
             cooldown=integer(1, 0),
-            min_scale=knob(0.1, "[0, 1]"),
+            min_scale=knob(0.1, NOT_NEGATIVE),
             counting=choice("optax", "pytorch", "keras"),
+            accumulation_size=integer(2),
             **monitor,
             **relative,
         ),
@@ -157,8 +163,8 @@ def _steps() -> list[Row]:
             slow=True,
             recipe=recipe,
             key=key(0),
-            batch=batch(BATCH),
-            knobs=anything(None, lambda o: tree(0).takes(o)),
+            batch=batch(BATCH, also=shaped),  # its numbers are not looked at
+            knobs=tree(None, none=True, also=is_number),
         ),
         row(
             "train.train_step",
@@ -177,11 +183,19 @@ def _steps() -> list[Row]:
             batch=batch(BATCH),
             index=integer(0, 0, huge=True),
         ),
-        row("train.predict_step", slow=True, recipe=recipe, state=start, inputs=array(BATCH["x"])),
+        row(
+            "train.predict_step",
+            slow=True,
+            recipe=recipe,
+            state=start,
+            inputs=array(
+                BATCH["x"], also=is_array, called=("x",)
+            ),  # a model may take complex numbers
+        ),
         row(
             "train.pmap_step",
             slow=True,
-            recipe=recipe,
+            recipe=only(plain(), skip=("function", "class")),  # each may be a make_recipe
             accumulate=integer(1, huge=True),
             fold_device_index=flag(True),
         ),

@@ -70,6 +70,7 @@ def test_dtype_is_kept_and_large_inputs_stay_right(name, dtype):
         np.testing.assert_allclose(np.asarray(actual, float), expected, epsilon, epsilon)
 
 
+@pytest.mark.slow
 class TestVariants(chex.TestCase):
     @chex.variants(
         with_jit=True, without_jit=True, with_device=True, without_device=True, with_pmap=True

@@ -210,7 +210,7 @@ def test_an_nnx_module_is_told_the_weights():
 
 def test_which_models_take_weights():
     assert takes_weight(Weighted()) and takes_weight(from_nnx(WeightedNet))
-    assert takes_weight(Functional(None, None, takes_weight=True))
+    assert takes_weight(Functional(dict, dict, takes_weight=True))
     assert not any(map(takes_weight, (Twin(), from_nnx(Net), (lambda key, x: 0, lambda p, x: x))))
 
 

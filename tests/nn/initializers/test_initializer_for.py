@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import pytest
 
 from jaxnn import nn
-from jaxnn.nn.initializers.basic import _BY_ACTIVATION
+from jaxnn.nn.initializers.suited import _BY_ACTIVATION
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from layer_table import ONE_EACH
 SLOW = ("ConvNet", "ResNet")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "row",
     [

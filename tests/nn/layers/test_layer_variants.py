@@ -5,16 +5,16 @@ from __future__ import annotations
 import chex
 import jax
 import numpy as np
+import pytest
 from absl.testing import parameterized
 from closeness import assert_leaves_close
 from layer_row import KEY, evaluated, inputs, plain, trained, variables
 from layer_table import ONE_EACH
 
 
+@pytest.mark.slow
 class TestVariants(chex.TestCase):
-    @chex.variants(
-        with_jit=True, without_jit=True, with_device=True, without_device=True, with_pmap=True
-    )
+    @chex.variants(with_jit=True, without_jit=True, with_pmap=True)
     @parameterized.named_parameters((row.name.replace("-", "_"), row) for row in ONE_EACH)
     def test_a_layer(self, row):
         def both(v, x, key_data):  # NumPy, which one variant has to do with, knows no typed keys

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from rows_of_image_layers import IMAGE_LAYERS
+from rows_of_convolutions import CONVOLUTIONS
 from rows_of_layers import LAYERS
 from rows_of_models import MODELS
+from rows_of_pooling import POOLING
 
-TABLE = [*LAYERS, *IMAGE_LAYERS, *MODELS]
+TABLE = [*LAYERS, *CONVOLUTIONS, *POOLING, *MODELS]
 ONE_EACH = list({row.covers: row for row in reversed(TABLE)}.values())[::-1]  # the first rows
 EVERY_ROW = pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
 EVERY_ROW_THAT_DRAWS = pytest.mark.parametrize(

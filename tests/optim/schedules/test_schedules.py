@@ -58,6 +58,7 @@ def test_vmap_over_every_constant_is_a_loop_over_it(row):
         assert np.ptp(together[1 + 3 * i : 4 + 3 * i], axis=0).max() > 1e-4, f"{name} has no effect"
 
 
+@pytest.mark.slow
 @EVERY_ROW
 def test_a_count_alone_gives_what_it_gives_in_an_array(row):
     schedule = row.factory(**row.values)

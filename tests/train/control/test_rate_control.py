@@ -65,6 +65,11 @@ def test_halve_and_go_back_with_patience_returns_to_the_best_point():
     assert points == [1, 2, 3, 4, 2, 6, 7, 2, 9]
 
 
+def test_plateau_takes_the_mean_of_several_evaluations_as_one():
+    scales, _ = drive(plateau(0.5, patience=1, accumulation_size=2), [3, 1, 2, 2.5, 1, 1, 4, 4])
+    assert scales == [1, 1, 1, 0.5, 0.5, 0.5, 0.5, 0.25]  # of the means 2, 2.25, 1, 4
+
+
 def test_plateau_composes_with_another_controller_of_the_rate():
     """Each contributes its own factor; neither undoes the other's."""
     recipe = jaxnn.Recipe(

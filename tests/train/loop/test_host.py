@@ -146,6 +146,7 @@ def test_an_observer_that_refuses_to_begin_leaves_no_folder(tiny, recipe, tmp_pa
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_disable_jit_gives_the_same_run(tiny, recipe):
     compiled = jaxnn.fit(recipe, tiny, epochs=1, batch_size=32, key=0)
     with jax.disable_jit():

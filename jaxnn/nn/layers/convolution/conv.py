@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxnn.arguments import check_choice, check_positive_int
+from jaxnn.nn.checks import numbers
 from jaxnn.nn.layers.convolution.axes import cross_correlate
 from jaxnn.nn.layers.convolution.geometry import Geometry
 from jaxnn.nn.layers.convolution.grouped import cross_correlate_groups
@@ -71,7 +72,7 @@ def conv(
     Source: lecture S. Other libraries define it in the same way and call it convolution.
     """
     groups = check_positive_int("feature_group_count", feature_group_count)
-    x, kernel = jnp.asarray(x), jnp.asarray(kernel)
+    x, kernel = numbers("x", x), numbers("kernel", kernel)
     check_kernel(x, kernel, groups)
     window, axes = kernel.shape[:-2], kernel.ndim - 2
     steps = steps_of("strides", strides, axes)
@@ -121,7 +122,8 @@ def check_kernel(x: jax.Array, kernel: jax.Array, groups: int = 1) -> None:
     if x.shape[-1] != kernel.shape[-2] * groups or kernel.shape[-1] % groups:
         raise ValueError(
             f"kernel must have {x.shape[-1]} channels over {groups} groups on its last axis but "
-            f"one, and a number of features that the groups divide, got shape {kernel.shape}"
+            "one, and a number of features that the groups (feature_group_count) divide, got "
+            f"shape {kernel.shape}"
         )
     if x.dtype != kernel.dtype:
         raise ValueError(f"kernel must have the dtype of x, {x.dtype}, got {kernel.dtype}")

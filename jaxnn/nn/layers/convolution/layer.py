@@ -9,6 +9,7 @@ import jax
 from flax.linen.dtypes import promote_dtype
 
 from jaxnn.arguments import check_flag, check_positive_int
+from jaxnn.nn.checks import check_dtype, check_initializer, checked_inputs
 from jaxnn.nn.initializers.basic import Initializer, he_normal, zeros
 from jaxnn.nn.layers.convolution.conv import check_padding, conv
 from jaxnn.nn.layers.windows import Padding, Window, check_spatial, steps_of, window_of
@@ -78,9 +79,14 @@ class Conv(nn.Module):
                 f"feature_group_count must divide features, {self.features}, "
                 f"got {self.feature_group_count}"
             )
+        check_initializer("kernel_init", self.kernel_init, none=True)
+        check_initializer("bias_init", self.bias_init)
+        check_dtype("dtype", self.dtype, none=True)
+        check_dtype("param_dtype", self.param_dtype)
         super().__post_init__()
 
     @nn.compact
+    @checked_inputs()
     def __call__(self, x: jax.Array) -> jax.Array:
         axes = check_spatial("kernel_size", self.kernel_size, x)
         channels = x.shape[-1]

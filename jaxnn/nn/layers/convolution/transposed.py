@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from flax.linen.dtypes import promote_dtype
 
 from jaxnn.arguments import check_flag, check_positive_int
+from jaxnn.nn.checks import check_dtype, check_initializer, checked_inputs, numbers
 from jaxnn.nn.initializers.basic import Initializer, he_normal, zeros
 from jaxnn.nn.layers.convolution.axes import spread
 from jaxnn.nn.layers.convolution.conv import check_kernel, check_padding
@@ -74,7 +75,7 @@ def conv_transpose(
     Source: Zeiler et al. 2010; Dumoulin and Visin 2016.
     """
     check_flag("transpose_kernel", transpose_kernel)
-    x, kernel = jnp.asarray(x), jnp.asarray(kernel)
+    x, kernel = numbers("x", x), numbers("kernel", kernel)
     turned = kernel.swapaxes(-1, -2) if kernel.ndim > 2 else kernel
     check_kernel(x, turned if transpose_kernel else kernel)
     window, axes = kernel.shape[:-2], kernel.ndim - 2
@@ -191,9 +192,14 @@ class ConvTranspose(nn.Module):
         for name in ("strides", "kernel_dilation"):
             steps_of(name, getattr(self, name), axes)
         check_padding(self.padding, axes, _NAMES)
+        check_initializer("kernel_init", self.kernel_init, none=True)
+        check_initializer("bias_init", self.bias_init)
+        check_dtype("dtype", self.dtype, none=True)
+        check_dtype("param_dtype", self.param_dtype)
         super().__post_init__()
 
     @nn.compact
+    @checked_inputs()
     def __call__(self, x: jax.Array) -> jax.Array:
         axes = check_spatial("kernel_size", self.kernel_size, x)
         ends = (x.shape[-1], self.features)

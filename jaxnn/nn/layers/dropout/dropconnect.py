@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 from flax.linen.dtypes import promote_dtype
 
-from jaxnn.arguments import check_choice, check_flag, check_knob, check_positive_int
+from jaxnn.arguments import check_choice, check_flag, check_knob, check_positive_int, check_text
+from jaxnn.nn.checks import check_dtype, check_initializer, checked_inputs
 from jaxnn.nn.initializers.basic import Initializer, he_normal, zeros
 from jaxnn.nn.layers.dropout.dropout import SCALES, dropout, times_keep
 
@@ -72,9 +73,13 @@ class DropConnect(nn.Module):
         check_choice("scale_at", self.scale_at, SCALES)
         check_flag("per_example", self.per_example)
         check_flag("use_bias", self.use_bias)
+        check_initializer("kernel_init", self.kernel_init, none=True)
+        check_dtype("param_dtype", self.param_dtype)
+        check_text("rng_collection", self.rng_collection)
         super().__post_init__()
 
     @nn.compact
+    @checked_inputs(axes=1)
     def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
         if x.ndim < 1:
             raise ValueError("x must be (..., inputs), got a single number")

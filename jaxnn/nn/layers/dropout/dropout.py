@@ -10,8 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnn.arguments import check_choice, check_flag, check_knob
+from jaxnn.arguments import check_choice, check_flag, check_knob, check_text
 from jaxnn.keys import as_key
+from jaxnn.nn.checks import checked_inputs, numbers
 from jaxnn.nn.layers.draws import uniform_bits
 
 __all__ = [
@@ -97,7 +98,7 @@ def dropout(
     """
     check_knob("rate", rate, 0, 1, high_open=True)
     check_flag("scaled", scaled)
-    x = jnp.asarray(x)
+    x = numbers("x", x)
     mask = keep_mask(key, drawn_shape(x.shape, broadcast_dims), rate)
     kept = _over_keep(x, rate) if scaled else x
     return jnp.where(mask, kept, jnp.zeros((), x.dtype))
@@ -120,7 +121,7 @@ def drawn_shape(shape: Sequence[int], broadcast_dims: Sequence[int]) -> list[int
 
 def check_broadcast_dims(broadcast_dims: Any) -> None:
     """Refuse what is not a sequence of integers."""
-    integers = isinstance(broadcast_dims, Sequence) and all(
+    integers = isinstance(broadcast_dims, (list, tuple)) and all(
         isinstance(axis, (int, np.integer)) and not isinstance(axis, bool)
         for axis in broadcast_dims
     )
@@ -179,8 +180,10 @@ class Dropout(nn.Module):
         check_knob("rate", self.rate, 0, 1, high_open=True)
         check_choice("scale_at", self.scale_at, SCALES)
         check_broadcast_dims(self.broadcast_dims)
+        check_text("rng_collection", self.rng_collection)
         super().__post_init__()
 
+    @checked_inputs()
     def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
         inverted = self.scale_at == "train"
         if not check_flag("train", train):

@@ -12,8 +12,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxnn.arguments import check_flag, check_knob
+from jaxnn.arguments import check_flag, check_knob, check_text
 from jaxnn.keys import as_key
+from jaxnn.nn.checks import checked_inputs, numbers
 from jaxnn.nn.layers.draws import uniform_bits
 from jaxnn.nn.layers.dropout.dropout import check_broadcast_dims, drawn_shape, keep_mask
 
@@ -107,7 +108,7 @@ def alpha_dropout(
 
 
 def _floating(x: jax.Array) -> jax.Array:
-    x = jnp.asarray(x)
+    x = numbers("x", x)
     if not jnp.issubdtype(x.dtype, jnp.floating):
         raise ValueError(f"x must be floating, got {x.dtype}")
     return x
@@ -121,6 +122,7 @@ class _Noise(nn.Module):
     def __post_init__(self) -> None:
         check_knob("rate", self.rate, 0, 1, high_open=True)
         check_broadcast_dims(self.broadcast_dims)
+        check_text("rng_collection", self.rng_collection)
         super().__post_init__()
 
 
@@ -141,6 +143,7 @@ class GaussianDropout(_Noise):
     Source: Srivastava et al. 2014, section 10.
     """
 
+    @checked_inputs()
     def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
         if not check_flag("train", train):
             return x
@@ -165,6 +168,7 @@ class AlphaDropout(_Noise):
     Source: Klambauer et al. 2017.
     """
 
+    @checked_inputs()
     def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
         if not check_flag("train", train):
             return x

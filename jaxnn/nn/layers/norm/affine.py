@@ -19,7 +19,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxnn.arguments import check_flag, check_knob
+from jaxnn.nn.checks import check_dtype, check_initializer, numbers
 from jaxnn.nn.initializers.basic import Initializer, constant, zeros
+from jaxnn.tree import check_held
 
 __all__ = ["Axes", "Normalization", "along", "axes_of", "checked_mask", "masked_mean", "wide"]
 
@@ -41,6 +43,10 @@ class Normalization(nn.Module, kw_only=True):
         check_knob("epsilon", self.epsilon, 0)
         check_flag("use_bias", self.use_bias)
         check_flag("use_scale", self.use_scale)
+        check_initializer("bias_init", self.bias_init)
+        check_initializer("scale_init", self.scale_init)
+        check_dtype("dtype", self.dtype, none=True)
+        check_dtype("param_dtype", self.param_dtype)
         super().__post_init__()
 
     def affine(
@@ -51,6 +57,7 @@ class Normalization(nn.Module, kw_only=True):
         The outputs have the layer's `dtype`, or the common dtype of x and the parameters.
         """
         shape = tuple(x.shape[axis] for axis in axes)
+        check_held("epsilon", self.epsilon, {"x": var})
         factor = jax.lax.rsqrt(var + jnp.asarray(self.epsilon, var.dtype))
         if self.use_scale:
             scale = self.param("scale", self.scale_init, shape, self.param_dtype)
@@ -104,7 +111,7 @@ def checked_mask(mask: Any, x: jax.Array) -> jax.Array:
     >>> checked_mask(jnp.array([1, 0, 1]), jnp.ones((2, 3))).shape
     (1, 3)
     """
-    mask = jnp.asarray(mask)
+    mask = numbers("mask", mask)
     shape = (1,) * (x.ndim - mask.ndim) + mask.shape
     if any(size not in (1, full) for size, full in zip(shape, x.shape, strict=False)) or (
         len(shape) != x.ndim

@@ -9,8 +9,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxnn.arguments import check_flag, check_knob, is_concrete
+from jaxnn.arguments import check_flag, check_knob, check_text, is_concrete
 from jaxnn.nn.axis import axis_name
+from jaxnn.nn.checks import checked_inputs, numbers
 from jaxnn.nn.initializers.basic import constant, zeros
 from jaxnn.nn.layers.norm.affine import Axes, Normalization, along, axes_of, checked_mask, wide
 
@@ -76,9 +77,12 @@ class BatchNorm(Normalization):
     def __post_init__(self) -> None:
         check_knob("momentum", self.momentum, 0, 1, high_open=True)
         check_flag("unbiased", self.unbiased)
+        if self.axis_name is not None:
+            check_text("axis_name", self.axis_name)
         super().__post_init__()
 
     @nn.compact
+    @checked_inputs()
     def __call__(
         self,
         x: jax.Array,
@@ -88,7 +92,6 @@ class BatchNorm(Normalization):
         mask: jax.Array | None = None,
     ) -> jax.Array:
         check_flag("train", train)
-        x = jnp.asarray(x)
         axes, dtype = axes_of("axis", self.axis, x), self.param_dtype
         shape = tuple(x.shape[axis] for axis in axes)
         running = (
@@ -164,6 +167,7 @@ def _counts(x: jax.Array, weight: jax.Array | None, mask: jax.Array | None) -> j
     """Say which entries count, by Booleans with as many axes as x; None: all of them."""
     counts = None
     if weight is not None:
+        weight = numbers("weight", weight, axes=1)
         if x.shape[: weight.ndim] != weight.shape or weight.ndim >= x.ndim:
             raise ValueError(
                 f"weight must have the leading axes of x, {x.shape}, got shape {weight.shape}"

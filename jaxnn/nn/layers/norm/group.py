@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxnn.arguments import check_positive_int
+from jaxnn.nn.checks import checked_inputs
 from jaxnn.nn.layers.norm.affine import (
     Axes,
     Normalization,
@@ -57,8 +58,8 @@ class GroupNorm(Normalization):
         super().__post_init__()
 
     @nn.compact
+    @checked_inputs()
     def __call__(self, x: jax.Array, *, mask: jax.Array | None = None) -> jax.Array:
-        x = jnp.asarray(x)
         if x.ndim < 2 and self.reduction_axes is None:
             raise ValueError(f"x must be (n, ..., channels), got shape {x.shape}")
         channels, last = x.shape[-1], x.ndim - 1

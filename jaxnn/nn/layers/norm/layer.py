@@ -6,6 +6,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxnn.nn.checks import checked_inputs
 from jaxnn.nn.layers.norm.affine import (
     Axes,
     Normalization,
@@ -49,8 +50,8 @@ class LayerNorm(Normalization):
     feature_axes: Axes = -1
 
     @nn.compact
+    @checked_inputs()
     def __call__(self, x: jax.Array, *, mask: jax.Array | None = None) -> jax.Array:
-        x = jnp.asarray(x)
         axes = axes_of("reduction_axes", self.reduction_axes, x)
         features = axes_of("feature_axes", self.feature_axes, x)
         counts = None if mask is None else checked_mask(mask, x)
@@ -91,8 +92,8 @@ class RMSNorm(Normalization):
     feature_axes: Axes = -1
 
     @nn.compact
+    @checked_inputs()
     def __call__(self, x: jax.Array, *, mask: jax.Array | None = None) -> jax.Array:
-        x = jnp.asarray(x)
         axes = axes_of("reduction_axes", self.reduction_axes, x)
         features = axes_of("feature_axes", self.feature_axes, x)
         counts = None if mask is None else checked_mask(mask, x)

@@ -20,8 +20,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnn.arguments import check_flag
+from jaxnn.arguments import check_flag, check_text
 from jaxnn.keys import as_key
+from jaxnn.nn.checks import checked_inputs, numbers
 from jaxnn.nn.layers.draws import uniform_bits
 from jaxnn.nn.layers.pooling.pool import first_larger
 
@@ -73,7 +74,7 @@ def fractional_max_pool(
     """
     check_flag("overlapping", overlapping)
     check_flag("pseudo_random", pseudo_random)
-    x, ratios = jnp.asarray(x), _ratios(ratio)
+    x, ratios = numbers("x", x), _ratios(ratio)
     if isinstance(ratio, Sequence):
         fits, axes = x.ndim > len(ratios), f"{len(ratios)} spatial axes and channels"
     else:
@@ -154,8 +155,10 @@ class FractionalMaxPool(nn.Module):
         _ratios(self.ratio)
         check_flag("overlapping", self.overlapping)
         check_flag("pseudo_random", self.pseudo_random)
+        check_text("rng_collection", self.rng_collection)
         super().__post_init__()
 
+    @checked_inputs()
     def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
         key = self.make_rng(self.rng_collection) if check_flag("train", train) else None
         return fractional_max_pool(

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxnn.arguments import check_flag
+from jaxnn.nn.checks import numbers
 from jaxnn.nn.layers.windows import (
     Padding,
     Window,
@@ -56,10 +57,12 @@ def max_pool(
 
     Source: lecture S; LeCun et al. 1998.
     """
-    x = jnp.asarray(x)
+    x = numbers("x", x)
+    if x.dtype == bool:
+        raise TypeError("x must hold numbers to have a largest, got Booleans")
     inexact = jnp.issubdtype(x.dtype, jnp.inexact)
     lowest = -jnp.inf if inexact else jnp.iinfo(x.dtype).min
-    return _pool(first_larger, x, lowest, window_shape, strides, padding)
+    return _pool(first_larger, x, lowest, window_shape, strides, padding, alone=False)
 
 
 def avg_pool(
@@ -92,7 +95,7 @@ def avg_pool(
     Source: lecture S.
     """
     check_flag("count_include_pad", count_include_pad)
-    x = jnp.asarray(x)
+    x = numbers("x", x)
     axes = check_spatial("window_shape", window_shape, x)
     if not jnp.issubdtype(x.dtype, jnp.inexact):
         raise ValueError(f"x must be floating to have a mean, got {x.dtype}")
@@ -102,7 +105,8 @@ def avg_pool(
     if count_include_pad:
         return (total / math.prod(window_of("window_shape", window_shape))).astype(x.dtype)
     ones = jnp.ones((*(1,) * (x.ndim - axes - 1), *x.shape[-axes - 1 : -1], 1), wide.dtype)
-    return (total / _pool(jnp.add, ones, 0, window_shape, strides, padding)).astype(x.dtype)
+    count = _pool(jnp.add, ones, 0, window_shape, strides, padding, alone=False)
+    return (total / count).astype(x.dtype)
 
 
 def first_larger(a: jax.Array, b: jax.Array) -> jax.Array:
@@ -120,13 +124,23 @@ def _pool(
     window_shape: Window,
     strides: Window,
     padding: Padding,
+    *,
+    alone: bool = True,
 ) -> jax.Array:
-    """Combine the entries of each window, along one axis after the other, the last axis first."""
+    """Combine the entries of each window, along one axis after the other, the last axis first.
+
+    `alone` says whether a window may lie in the padding alone.
+    """
     axes = check_spatial("window_shape", window_shape, x)
     window = window_of("window_shape", window_shape)
     steps = steps_of("strides", strides, axes)
     leading = x.ndim - axes - 1
     pairs = padding_pairs(padding, x.shape[leading:-1], window, steps)
+    if not alone and any(max(pair) >= size for pair, size in zip(pairs, window, strict=True)):
+        raise ValueError(
+            f"padding must be less than the window, of shape {window}, since a window of padding "
+            f"alone has no entry, got {pairs}"
+        )
     if any(map(any, pairs)):
         x = jnp.pad(x, (*[(0, 0)] * leading, *pairs, (0, 0)), constant_values=neutral)
     for axis in reversed(range(axes)):

@@ -11,8 +11,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxnn.arguments import check_flag
+from jaxnn.arguments import check_flag, check_text
 from jaxnn.keys import as_key
+from jaxnn.nn.checks import checked_inputs, numbers
 from jaxnn.nn.layers.draws import uniform_bits
 from jaxnn.nn.layers.windows import (
     Padding,
@@ -114,8 +115,10 @@ class StochasticPool(nn.Module):
     def __post_init__(self) -> None:
         window = window_of("window_shape", self.window_shape)
         steps_of("strides", self.strides, len(window))
+        check_text("rng_collection", self.rng_collection)
         super().__post_init__()
 
+    @checked_inputs()
     def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
         if not check_flag("train", train):
             return stochastic_pool_mean(x, self.window_shape, self.strides, self.padding)
@@ -133,7 +136,7 @@ def _entries(
     x: jax.Array, window_shape: Window, strides: Window, padding: Padding
 ) -> list[jax.Array]:
     """List the entries by their place in the window, each in the shape of the outputs."""
-    x = jnp.asarray(x)
+    x = numbers("x", x)
     axes = check_spatial("window_shape", window_shape, x)
     if not jnp.issubdtype(x.dtype, jnp.floating):
         raise ValueError(f"x must be floating, got {x.dtype}")

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxnn.arguments import check_choice
+from jaxnn.nn.checks import numbers
 
 __all__ = ["global_avg_pool", "global_max_pool"]
 
@@ -34,7 +35,7 @@ def global_avg_pool(x: jax.Array, *, spatial_axes: int | None = None) -> jax.Arr
 
     Source: Lin et al. 2013.
     """
-    x = jnp.asarray(x)
+    x = numbers("x", x)
     return x.mean(_axes(x, spatial_axes))
 
 
@@ -59,7 +60,7 @@ def global_max_pool(x: jax.Array, *, spatial_axes: int | None = None) -> jax.Arr
 
     Source: Oquab et al. 2015.
     """
-    x = jnp.asarray(x)
+    x = numbers("x", x)
     axes = _axes(x, spatial_axes)
     if not math.prod(x.shape[axis] for axis in axes):
         raise ValueError(f"x must have entries to take the largest of, got shape {x.shape}")
@@ -77,6 +78,8 @@ def _axes(x: jax.Array, spatial_axes: int | None) -> tuple[int, ...]:
                 "spatial_axes= says how many of the axes before the channels are pooled"
             )
         spatial_axes = 2
+    if isinstance(spatial_axes, bool):
+        raise TypeError(f"spatial_axes must be 1, 2 or 3, got {spatial_axes}")
     check_choice("spatial_axes", spatial_axes, (1, 2, 3))
     if x.ndim <= spatial_axes:
         raise ValueError(

@@ -98,6 +98,7 @@ def test_vmap_equals_a_loop_gradients_included(geometry, axes, x64):
             np.testing.assert_allclose(a[i], b, rtol=1e-10, atol=1e-11)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("written_out", [8, 1])
 @pytest.mark.parametrize("axes", [(0, 0), (0, None), (None, 0)], ids=str)
 def test_a_gradient_of_vmap_and_vmap_of_vmap(axes, written_out, x64, monkeypatch):
