@@ -151,7 +151,7 @@ def check_axes(name: str, value: Any, x: jax.Array, *, several: bool = False) ->
     >>> check_axes("axis", -1, jnp.ones((2, 3)))
     """
     listed = several and isinstance(value, Sequence) and not isinstance(value, (str, bytes))
-    given = list(value) if listed else [value]
+    given: list[Any] = list(value) if listed else [value]
     try:
         if any(isinstance(axis, (bool, np.bool_)) for axis in given):
             raise TypeError
