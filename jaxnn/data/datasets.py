@@ -11,13 +11,15 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxnn.arguments import check_flag, check_positive_int
+from jaxnn.arguments import check_flag, check_positive_int, check_sequence, check_text
 from jaxnn.data.inputs.batch import as_batch
 from jaxnn.data.inputs.dense import as_dense
 from jaxnn.data.inputs.frames import column_names, is_frame
 from jaxnn.data.inputs.summary import summary
-from jaxnn.data.preprocess.methods import Method, State, apply, fit_method
-from jaxnn.data.split import split_indices
+from jaxnn.data.preprocess.methods import Method, State, check_state
+from jaxnn.data.preprocess.parts import preprocessed
+from jaxnn.data.shapes import check_part
+from jaxnn.data.split import check_fractions, split_indices
 from jaxnn.data.streams import as_stream
 from jaxnn.data.validate import check_batch
 
@@ -44,6 +46,10 @@ class Data:
         the units of the raw targets.
       columns: the names of the columns of `x`, where they have any.
 
+    Raises:
+      TypeError: a part that is neither a batch nor an iterable of batches; preprocessing that no
+        `fit_…` of `jaxnn.data` returns; names that are no texts. (`jaxnn.fit` checks the arrays.)
+
     >>> data = Data(train={"x": np.zeros((130, 3))})
     >>> data.steps_per_epoch(64)
     3
@@ -58,6 +64,19 @@ class Data:
     classes: tuple[str, ...] | None = None
     preprocess_y: State | None = None
     columns: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        check_part("train", self.train)
+        for name in ("val", "test"):
+            if getattr(self, name) is not None:
+                check_part(name, getattr(self, name))
+        for name in ("preprocess", "preprocess_y"):
+            if getattr(self, name) is not None:
+                check_state(getattr(self, name), name)
+        for name in ("classes", "columns"):
+            if getattr(self, name) is not None:
+                for text in check_sequence(name, getattr(self, name)):
+                    check_text(name, text)
 
     def steps_per_epoch(self, batch_size: int) -> int:
         """Count the mini-batches that cover `train` once; the last one may be smaller.
@@ -124,8 +143,7 @@ def from_arrays(
     Source: lecture C, hyper-parameter optimization; lecture L, training, validation and
     test sets.
     """
-    if not 1 <= len(fractions) <= 3:
-        raise ValueError(f"fractions must be of train, val and test, at most 3, got {fractions}")
+    check_fractions(fractions, most=3)
     if check_flag("stratify", stratify) and y is None:
         raise ValueError("stratify=True needs y, the labels to stratify by, got None")
     if isinstance(x, Mapping):
@@ -171,7 +189,7 @@ def from_parts(
       The parts.
 
     Raises:
-      TypeError: a sparse matrix, or entries that are no numbers.
+      TypeError: a sparse matrix, entries that are no numbers, or a part that is no batch.
       ValueError: an unknown `preprocess`, or one without one array `x` or `y` to fit it on.
 
     >>> data = from_parts({"x": np.array([[1.0], [3.0]])}, preprocess="standardize")
@@ -185,34 +203,8 @@ def from_parts(
         ("preprocess_y", "y", preprocess_y),
     ):
         if method is not None:
-            parts, states[argument] = _preprocessed(parts, argument, entry, method)
+            parts, states[argument] = preprocessed(parts, argument, entry, method)
     return Data(*parts, **states)
-
-
-def _preprocessed(
-    parts: list[Any], argument: str, entry: str, method: Method
-) -> tuple[list[Any], State]:
-    """Fit a method on an entry of the training part, and apply it to that entry of all parts."""
-    fit = fit_method(method, argument)
-    named = zip(("train", "val", "test"), parts, strict=True)
-    parts = [part if part is None else _with_names(name, part) for name, part in named]
-    train = parts[0]
-    if not isinstance(train, Mapping) or isinstance(train.get(entry), (Mapping, type(None))):
-        raise ValueError(
-            f"{argument}={method!r} needs a dict in which {entry} is one array; use the fit "
-            "functions and jaxnn.data.apply on the arrays that need it"
-        )
-    state = fit(train[entry])
-    return [
-        {**part, entry: apply(state, part[entry])} if part and part.get(entry) is not None else part
-        for part in parts
-    ], state
-
-
-def _with_names(name: str, part: Any) -> Any:
-    """Make a dict of a pair; other parts stay as they are."""
-    is_pair = isinstance(part, (tuple, list)) and not hasattr(part, "_fields")
-    return as_batch(name, part) if is_pair else part
 
 
 def digits(*, key: Any, preprocess: Method | None = "standardize") -> Data:

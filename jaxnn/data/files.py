@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from jaxnn.arguments import check_path, check_text
 from jaxnn.data.datasets import Data, from_arrays
 from jaxnn.data.preprocess.methods import Method
 from jaxnn.data.readers.class_folders import read_class_folders
@@ -46,7 +47,7 @@ def from_npz(
 
     Raises:
       FileNotFoundError: no such file.
-      TypeError: entries that are no numbers.
+      TypeError: entries that are no numbers; a path or a name that is none.
       ValueError: no such name in the file; a file that is no archive, is cut off or damaged,
         holds Python objects, or declares a size that cannot be true; and as `from_arrays`.
 
@@ -57,7 +58,9 @@ def from_npz(
     >>> from_npz(path, key=0).train["x"].shape
     (6, 10)
     """
-    arrays = read_npz(path, [x] if y is None else [x, y])
+    check_text("x", x)
+    names = [x] if y is None else [x, check_text("y", y)]
+    arrays = read_npz(check_path("path", path), names)
     return from_arrays(
         arrays[x],
         None if y is None else arrays[y],
@@ -118,7 +121,7 @@ def from_image_folders(
     >>> data.train["x"].shape, data.classes
     ((6, 4, 6, 3), ('cat', 'dog'))
     """
-    images = read_class_folders(path, size=size, channels=channels)
+    images = read_class_folders(check_path("path", path), size=size, channels=channels)
     data = from_arrays(
         images.x,
         images.y,

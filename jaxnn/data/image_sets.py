@@ -173,7 +173,10 @@ def _as_data(
     if val_fraction is not None:
         check_knob("val_fraction", val_fraction, 0, 1, low_open=True, high_open=True)
         fractions = (1 - val_fraction, val_fraction)
-        rows = split_indices(len(train.y), key=key, fractions=fractions, labels=train.y)
+        try:
+            rows = split_indices(len(train.y), key=key, fractions=fractions, labels=train.y)
+        except ValueError as error:
+            raise ValueError(f"val_fraction={val_fraction} cannot be: {error}") from error
         train, val = (Pictures(train.x[chosen], train.y[chosen]) for chosen in rows)
     return from_parts(
         _batch(train),

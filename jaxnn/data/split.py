@@ -9,9 +9,10 @@ import numpy as np
 
 from jaxnn.arguments import check_positive_int
 from jaxnn.data.host_permutation import random_order
+from jaxnn.data.inputs.dense import as_dense
 from jaxnn.keys import as_key
 
-__all__ = ["class_numbers", "split_indices"]
+__all__ = ["check_fractions", "class_numbers", "split_indices"]
 
 _SUM_TOLERANCE = 1e-9
 
@@ -52,7 +53,7 @@ def split_indices(
     validation and test sets.
     """
     n = check_positive_int("n", n)
-    shares = _shares(fractions)
+    shares = _shares(check_fractions(fractions))
     class_of = np.zeros(n, int) if labels is None else class_numbers(labels, n)
     if labels is not None:
         _check_class_sizes(labels, class_of, min(2, len(fractions)))
@@ -75,21 +76,38 @@ def split_indices(
     return parts
 
 
-def _shares(fractions: Sequence[float]) -> np.ndarray:
-    """Return the fractions and, last, the rest; the rest is exactly 0 when they sum to 1."""
-    values = np.asarray(fractions, np.float64)
-    if values.ndim != 1 or values.size == 0 or not np.all(values > 0):
-        raise ValueError(f"fractions must be numbers above 0, got {fractions}")
-    rest = 1 - values.sum()
-    if rest < -_SUM_TOLERANCE:
+def check_fractions(fractions: Any, most: int | None = None) -> np.ndarray:
+    """Return fractions as float64; refuse what are no numbers above 0 that sum to at most 1.
+
+    >>> check_fractions((0.8, 0.4))
+    Traceback (most recent call last):
+    ...
+    ValueError: fractions must sum to at most 1, got (0.8, 0.4)
+    """
+    values = np.asarray(as_dense("fractions", fractions))
+    is_list = values.dtype.kind in "iuf" and values.ndim == 1 and values.size > 0
+    if not is_list or not np.all(values > 0):
+        raise ValueError(f"fractions must be a list of numbers above 0, got {fractions!r}")
+    if most is not None and len(values) > most:
+        raise ValueError(
+            f"fractions must be of train, val and test, at most {most}, got {fractions}"
+        )
+    values = values.astype(np.float64)
+    if values.sum() > 1 + _SUM_TOLERANCE:
         raise ValueError(f"fractions must sum to at most 1, got {fractions}")
-    shares = np.append(values, rest if rest > _SUM_TOLERANCE else 0.0)
+    return values
+
+
+def _shares(fractions: np.ndarray) -> np.ndarray:
+    """Return the fractions and, last, the rest; the rest is exactly 0 when they sum to 1."""
+    rest = 1 - fractions.sum()
+    shares = np.append(fractions, rest if rest > _SUM_TOLERANCE else 0.0)
     return shares / shares.sum()
 
 
 def class_numbers(labels: Any, n: int) -> np.ndarray:
     """Number the classes of (n,) labels, numbers or strings, from 0; refuse other shapes."""
-    labels = np.asarray(labels)
+    labels = np.asarray(as_dense("labels", labels))
     if labels.shape != (n,):
         raise ValueError(f"labels must have shape ({n},), one for each example, got {labels.shape}")
     return np.unique(labels, return_inverse=True)[1]

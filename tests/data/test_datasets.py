@@ -6,7 +6,17 @@ import pytest
 import scipy.sparse
 from sklearn.datasets import load_digits
 
-from jaxnn.data import Data, apply, digits, fit_pca, from_arrays, from_parts, invert
+from jaxnn.data import (
+    Data,
+    apply,
+    digits,
+    fit_pca,
+    from_arrays,
+    from_parts,
+    invert,
+    iterate,
+    stream,
+)
 from jaxnn.data.datasets import read_digits
 
 
@@ -65,6 +75,29 @@ def test_steps_per_epoch_cover_the_ragged_end():
     assert [data.steps_per_epoch(size) for size in (1, 33, 50, 100, 101)] == [100, 4, 2, 1, 1]
     with pytest.raises(ValueError, match="batch_size must be a positive integer, got 0"):
         data.steps_per_epoch(0)
+
+
+def test_a_data_set_takes_all_that_batches_come_from():
+    x = np.zeros((4, 2))
+    batches = [
+        {"x": x, "y": [0, 1, 1, 0]},
+        (x.tolist(), [0, 1, 1, 0]),
+        [[x, x], x],
+    ]
+    sources = [stream({"x": x}), iterate(batches), iter(batches), lambda: iter(batches)]
+    for part in (*batches, *sources):
+        assert Data(part, val=part).val is part
+    with pytest.raises(TypeError, match="train must be a batch, or an iterable of batches, got 3"):
+        Data(3)
+    with pytest.raises(TypeError, match="val: y must hold numbers, got dtype <U1"):
+        Data(batches[0], val={"x": x, "y": np.array(["a", "b"])})
+
+
+@pytest.mark.parametrize("library", ["pandas", "torch"])
+def test_a_data_set_takes_what_other_libraries_hold(library):
+    other = pytest.importorskip(library)
+    x = other.DataFrame(np.zeros((4, 2))) if library == "pandas" else other.zeros(4, 2)
+    assert Data({"x": x}).train["x"] is x
 
 
 def test_arrays_of_a_user_stay_aligned():

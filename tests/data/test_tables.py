@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas
 import pytest
 from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import OneHotEncoder
@@ -11,6 +10,7 @@ from sklearn.preprocessing import OneHotEncoder
 from jaxnn.data import apply, encode, fit_encoding, from_arrays, from_csv, from_frame, invert
 from jaxnn.data.inputs.batch import as_batch
 
+pandas = pytest.importorskip("pandas")
 RNG = np.random.default_rng(0)
 N = 60
 FRAME = pandas.DataFrame(

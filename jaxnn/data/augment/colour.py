@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxnn.arguments import check_knob
 from jaxnn.data.augment.inputs import (
+    LARGEST,
     Augmentation,
     Knob,
+    check_amount,
     check_images,
+    floating,
     on_inputs,
     per_row,
     symmetric,
@@ -39,7 +44,8 @@ def adjust_saturation(x: jax.Array, factor: Knob) -> jax.Array:
       An array of `x`'s shape and dtype, `x` itself where `factor` is 1.
 
     Raises:
-      ValueError: the last axis is not of length 3.
+      TypeError: `x` that holds no floats, or a `factor` that is no number.
+      ValueError: the last axis is not of length 3, or a `factor` of another shape.
 
     >>> adjust_saturation(jnp.array([1.0, 0.0, 0.0]).reshape(1, 1, 1, 3), 0.0).ravel()
     Array([0.299, 0.299, 0.299], dtype=float32)
@@ -47,7 +53,7 @@ def adjust_saturation(x: jax.Array, factor: Knob) -> jax.Array:
     Source: torchvision's `adjust_saturation`, without its clipping. (TensorFlow's uses
     HSV, which has no meaning for values below 0.)
     """
-    _check_rgb(x)
+    x = _rgb(x)
     return blend(x, _mix_channels(x, _LUMA), factor)
 
 
@@ -62,7 +68,8 @@ def adjust_hue(x: jax.Array, angle: Knob) -> jax.Array:
       An array of `x`'s shape and dtype, `x` itself where `angle` is 0.
 
     Raises:
-      ValueError: the last axis is not of length 3.
+      TypeError: `x` that holds no floats, or an `angle` that is no number.
+      ValueError: the last axis is not of length 3, or an `angle` of another shape.
 
     >>> grey = jnp.full((1, 1, 1, 3), 0.5)
     >>> adjust_hue(grey, 90.0).ravel()
@@ -71,7 +78,8 @@ def adjust_hue(x: jax.Array, angle: Knob) -> jax.Array:
     Source: a rotation of YIQ, linear, so it holds for standardized values as well.
     (torchvision's and TensorFlow's `adjust_hue` turn HSV, which needs values in [0, 1].)
     """
-    _check_rgb(x)
+    x = _rgb(x)
+    check_amount("angle", angle, (), x.shape[:1])
     angle = per_row(angle, x)
     turn = angle * (np.pi / 180)
     luma = _mix_channels(x, _LUMA)
@@ -86,11 +94,13 @@ def _mix_channels(x: jax.Array, weights: np.ndarray) -> jax.Array:
     return terms[0] + terms[1] + terms[2]
 
 
-def _check_rgb(x: jax.Array) -> None:
+def _rgb(x: Any) -> jax.Array:
+    x = floating(x)
     if x.shape[-1] != 3:
         raise ValueError(
             f"x must have 3 channels, red, green and blue, as its last axis, got shape {x.shape}"
         )
+    return x
 
 
 def channel_shift(max_delta: Knob) -> Augmentation:
@@ -114,7 +124,7 @@ def channel_shift(max_delta: Knob) -> Augmentation:
 
     Source: lecture C, colour shifts.
     """
-    check_knob("max_delta", max_delta, 0)
+    check_knob("max_delta", max_delta, 0, LARGEST)
 
     def augmentation(key, batch):
         def change(x):

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from jaxnn.arguments import check_positive_int
+from jaxnn.arguments import check_positive_int, check_sequence
 from jaxnn.data.augment.inputs import Augmentation, inputs_of
 from jaxnn.keys import as_key, stream
 
@@ -74,7 +74,7 @@ def as_images(shape: Sequence[int], augmentation: Augmentation) -> Augmentation:
     >>> jax.jit(augmentation)(jax.random.key(0), jnp.zeros((5, 64))).shape
     (5, 64)
     """
-    shape = tuple(check_positive_int("shape", size) for size in shape)
+    shape = tuple(check_positive_int("shape", size) for size in check_sequence("shape", shape))
     if len(shape) != 3:
         raise ValueError(f"shape must be (height, width, channels), got {shape}")
     _check_augmentation(augmentation)

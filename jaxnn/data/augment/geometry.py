@@ -6,6 +6,7 @@ import jax.numpy as jnp
 
 from jaxnn.arguments import check_knob
 from jaxnn.data.augment.inputs import (
+    LARGEST,
     Augmentation,
     Fill,
     Knob,
@@ -68,7 +69,7 @@ def affine(
     if translation is not None:
         check_knob("translation", translation, 0, 1)
     if zoom is not None:
-        check_knob("zoom", zoom, 0)
+        check_knob("zoom", zoom, 0, LARGEST)
     if shear is not None:
         check_knob("shear", shear, 0, 90, high_open=True)
 
@@ -148,7 +149,7 @@ def zoom(max_change: Knob, *, fill: Fill = 0.0) -> Augmentation:
 
     Source: lecture C, crops: with `translate` it is one of any size and place.
     """
-    check_knob("max_change", max_change, 0)
+    check_knob("max_change", max_change, 0, LARGEST)
     return affine(zoom=max_change, fill=fill)
 
 

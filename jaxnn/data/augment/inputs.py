@@ -12,6 +12,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxnn.arguments import check_choice, check_knob
 from jaxnn.keys import as_key
@@ -20,6 +21,12 @@ __all__ = ["Augmentation", "Fill", "Knob"]
 
 Augmentation = Callable[[Any, Any], Any]
 """`(key, batch) -> batch`, the batch a mapping with "x", or an array of inputs alone."""
+
+LARGEST = float(np.finfo(np.float32).max)
+"""The most that an amount may be: augmentations compute in float32, or wider."""
+
+SMALLEST = float(np.finfo(np.float32).tiny)
+"""The least that a factor above 0 may be: what is smaller becomes 0 in float32."""
 
 Knob = float | jax.Array
 Fill = float | jax.Array | str
@@ -54,11 +61,12 @@ def floating(x: Any) -> jax.Array:
     return jnp.asarray(x)
 
 
-def check_images(x: jax.Array) -> None:
-    if x.ndim != 4:
+def check_images(x: Any) -> None:
+    if getattr(x, "ndim", None) != 4:
+        got = f"shape {x.shape}" if hasattr(x, "shape") else repr(x)
         raise ValueError(
-            "x must hold images of shape (n, height, width, channels), got shape "
-            f"{x.shape}; augment.as_images(shape, augmentation) takes rows of other shapes"
+            "x must hold images of shape (n, height, width, channels), got "
+            f"{got}; augment.as_images(shape, augmentation) takes rows of other shapes"
         )
 
 
@@ -66,7 +74,23 @@ def check_fill(fill: Fill) -> None:
     if isinstance(fill, str):
         check_choice("fill", fill, ("edge",))
     else:
-        check_knob("fill", fill, array=True)  # one number, or one a channel
+        check_knob("fill", fill, -LARGEST, LARGEST, array=True)  # one number, or one a channel
+
+
+def check_amount(
+    name: str,
+    amount: Any,
+    *shapes: tuple[int, ...],
+    low: float = -LARGEST,
+    high: float = LARGEST,
+    **open_ends: bool,
+) -> None:
+    """Refuse an amount that is not of numbers in a range, or has none of the given shapes."""
+    check_knob(name, amount, low, high, array=True, **open_ends)
+    if np.shape(amount) not in shapes:
+        raise ValueError(
+            f"{name} must have the shape {' or '.join(map(str, shapes))}, got {np.shape(amount)}"
+        )
 
 
 def wide(x: jax.Array) -> Any:

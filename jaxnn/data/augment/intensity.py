@@ -12,9 +12,12 @@ import jax.numpy as jnp
 
 from jaxnn.arguments import check_knob
 from jaxnn.data.augment.inputs import (
+    LARGEST,
     Augmentation,
     Knob,
+    check_amount,
     check_images,
+    floating,
     on_inputs,
     per_row,
     symmetric,
@@ -37,12 +40,18 @@ def adjust_brightness(x: jax.Array, delta: Knob) -> jax.Array:
     Returns:
       An array of `x`'s shape and dtype, `x` itself where `delta` is 0.
 
+    Raises:
+      TypeError: `x` that holds no floats, or a `delta` that is no number.
+      ValueError: a `delta` of another shape.
+
     >>> adjust_brightness(jnp.zeros((2, 1, 1, 1)), jnp.array([0.5, 0.0])).ravel()
     Array([0.5, 0. ], dtype=float32)
 
     Source: `tf.image.adjust_brightness`. (torchvision's multiplies, which would raise the
     contrast of inputs whose mean is 0.)
     """
+    x = floating(x)
+    check_amount("delta", delta, (), x.shape[:1], (x.shape[0], x.shape[-1]))
     delta = per_row(delta, x)
     return unless(delta == 0, x, x + delta)
 
@@ -57,17 +66,23 @@ def adjust_contrast(x: jax.Array, factor: Knob) -> jax.Array:
     Returns:
       An array of `x`'s shape and dtype, `x` itself where `factor` is 1.
 
+    Raises:
+      TypeError: `x` that holds no floats, or a `factor` that is no number.
+      ValueError: a `factor` of another shape.
+
     >>> adjust_contrast(jnp.array([1.0, 3.0]).reshape(1, 1, 2, 1), 2.0).ravel()
     Array([0., 4.], dtype=float32)
 
     Source: `tf.image.adjust_contrast`. (torchvision takes the mean over the channels too.)
     """
+    x = floating(x)
     values = x.astype(wide(x))
     return blend(x, values.mean(tuple(range(1, x.ndim - 1)), keepdims=True), factor)
 
 
 def blend(x: jax.Array, base: jax.Array, factor: Knob) -> jax.Array:
     """Interpolate: `base` at the factor 0, `x` itself at 1."""
+    check_amount("factor", factor, (), x.shape[:1])
     factor = per_row(factor, x)
     return unless(factor == 1, x, base + factor * (x - base))
 
@@ -92,7 +107,7 @@ def brightness(max_delta: Knob) -> Augmentation:
 
     Source: lecture C, data augmentation; see `adjust_brightness`.
     """
-    check_knob("max_delta", max_delta, 0)
+    check_knob("max_delta", max_delta, 0, LARGEST)
 
     def augmentation(key, batch):
         return on_inputs(lambda x: adjust_brightness(x, symmetric(key, x, max_delta)), batch)
@@ -149,7 +164,7 @@ def noise(stddev: Knob) -> Augmentation:
 
     Source: lecture C, add noise.
     """
-    check_knob("stddev", stddev, 0)
+    check_knob("stddev", stddev, 0, LARGEST)
 
     def augmentation(key, batch):
         def change(x):

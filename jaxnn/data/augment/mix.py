@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxnn.arguments import check_knob, check_positive_int
+from jaxnn.arguments import check_knob, check_positive_int, is_concrete
 from jaxnn.data.augment.inputs import (
     Augmentation,
     Knob,
@@ -135,6 +135,11 @@ def _as_floats(y: jax.Array, classes: int | None, dtype: Any) -> jax.Array:
             raise ValueError(
                 "y must be floats, or integer classes (n,) with classes= given to mixup, got "
                 f"{y.dtype} of shape {y.shape} with classes={classes}"
+            )
+        if is_concrete(y) and y.size and not 0 <= int(y.min()) <= int(y.max()) < classes:
+            raise ValueError(
+                f"y must be classes from 0 to {classes - 1} for mixup with classes={classes}, got "
+                f"from {int(y.min())} to {int(y.max())}"
             )
         return jax.nn.one_hot(y, classes, dtype=dtype)
     if classes is not None and (y.ndim != 2 or y.shape[-1] != classes):

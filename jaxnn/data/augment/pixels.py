@@ -6,12 +6,15 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from jaxnn.arguments import check_knob
+from jaxnn.arguments import check_knob, is_concrete
 from jaxnn.data.augment.inputs import (
+    LARGEST,
     Augmentation,
     Fill,
     Knob,
+    check_amount,
     check_fill,
     check_images,
     on_inputs,
@@ -20,6 +23,8 @@ from jaxnn.data.augment.inputs import (
 )
 
 __all__ = ["crop", "cutout", "flip_horizontal", "flip_vertical", "shift_pixels"]
+
+_MOST_PADDING = 2**30  # a shift by more is no int32
 
 
 def shift_pixels(x: jax.Array, shift: Any, *, fill: Fill = 0.0) -> jax.Array:
@@ -35,7 +40,8 @@ def shift_pixels(x: jax.Array, shift: Any, *, fill: Fill = 0.0) -> jax.Array:
       An array of `x`'s shape and dtype.
 
     Raises:
-      ValueError: inputs of another shape.
+      TypeError: a `shift` that is no number.
+      ValueError: inputs or a `shift` of another shape, or parts of pixels.
 
     >>> x = jnp.arange(4.0).reshape(1, 2, 2, 1)
     >>> shift_pixels(x, (0, 1))[0, :, :, 0]
@@ -45,6 +51,7 @@ def shift_pixels(x: jax.Array, shift: Any, *, fill: Fill = 0.0) -> jax.Array:
     check_images(x)
     check_fill(fill)
     n, height, width, _ = x.shape
+    _check_shift(shift, n)
     shift = jnp.broadcast_to(jnp.asarray(shift, jnp.int32), (n, 2))
     down = jnp.arange(height).reshape(1, -1) - shift[:, :1]
     right = jnp.arange(width).reshape(1, -1) - shift[:, 1:]
@@ -54,6 +61,13 @@ def shift_pixels(x: jax.Array, shift: Any, *, fill: Fill = 0.0) -> jax.Array:
         return moved
     inside = (down == rows)[:, :, None] & (right == columns)[:, None, :]
     return jnp.where(inside[..., None], moved, _filling(fill, x))
+
+
+def _check_shift(shift: Any, n: int) -> None:
+    most = 2**31 - 1
+    check_amount("shift", shift, (2,), (n, 2), low=-most, high=most)
+    if is_concrete(shift) and np.any(np.asarray(shift) % 1):
+        raise ValueError(f"shift must be whole pixels, got {shift}")
 
 
 def crop(padding: Knob, *, fill: Fill = 0.0) -> Augmentation:
@@ -84,7 +98,7 @@ def crop(padding: Knob, *, fill: Fill = 0.0) -> Augmentation:
 
     Source: lecture C, crops; He et al. 2016, who pad CIFAR's images by 4.
     """
-    check_knob("padding", padding, 0)
+    check_knob("padding", padding, 0, _MOST_PADDING)
     check_fill(fill)
 
     def augmentation(key, batch):
@@ -181,7 +195,7 @@ def cutout(side: Knob, *, fill: Fill = 0.0) -> Augmentation:
     Source: DeVries and Taylor 2017: the centre lies anywhere in the image.
     """
     check_knob("side", side, 0, 1)
-    check_knob("fill", fill, array=True)
+    check_knob("fill", fill, -LARGEST, LARGEST, array=True)
 
     def augmentation(key, batch):
         def change(x):
@@ -201,4 +215,14 @@ def cutout(side: Knob, *, fill: Fill = 0.0) -> Augmentation:
 
 
 def _filling(fill: Any, x: jax.Array) -> jax.Array:
+    low, high = _range(x.dtype)
+    check_amount("fill", fill, (), x.shape[-1:], low=low, high=high)
     return jnp.broadcast_to(jnp.asarray(fill, x.dtype), (1, 1, 1, x.shape[-1]))
+
+
+def _range(dtype: Any) -> tuple[float, float]:
+    """Return the least and the largest number of a dtype."""
+    if jnp.issubdtype(dtype, jnp.bool_):
+        return 0, 1
+    limits = jnp.iinfo(dtype) if jnp.issubdtype(dtype, jnp.integer) else jnp.finfo(dtype)
+    return float(limits.min), float(limits.max)

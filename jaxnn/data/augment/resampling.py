@@ -8,8 +8,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnn.arguments import check_knob
-from jaxnn.data.augment.inputs import Fill, Knob, check_fill, check_images, unless, wide
+from jaxnn.data.augment.inputs import (
+    SMALLEST,
+    Fill,
+    Knob,
+    check_amount,
+    check_fill,
+    check_images,
+    floating,
+    unless,
+    wide,
+)
 
 __all__ = ["warp"]
 
@@ -47,7 +56,8 @@ def warp(
       An array of `x`'s shape and dtype; an image that nothing changes is returned bit for bit.
 
     Raises:
-      ValueError: inputs of another shape, or a concrete value outside its range.
+      TypeError: `x` that holds no floats, or an amount that is no number.
+      ValueError: inputs or an amount of another shape, or a concrete value outside its range.
 
     >>> x = jnp.arange(4.0).reshape(1, 2, 2, 1)
     >>> turn = jax.jit(lambda x: warp(x, angle=90.0))
@@ -61,9 +71,12 @@ def warp(
     """
     check_images(x)
     check_fill(fill)
-    check_knob("zoom", zoom, 0, low_open=True, array=True)
-    check_knob("shear", shear, -90, 90, low_open=True, high_open=True, array=True)
+    x = floating(x)
     dtype, rows = wide(x), x.shape[:1]
+    check_amount("angle", angle, (), rows)
+    check_amount("shift", shift, (2,), (*rows, 2))
+    check_amount("zoom", zoom, (), rows, low=SMALLEST)
+    check_amount("shear", shear, (), rows, low=-90, high=90, low_open=True, high_open=True)
     angle, zoom, shear = (
         jnp.broadcast_to(jnp.asarray(v, dtype), rows) for v in (angle, zoom, shear)
     )
@@ -96,6 +109,7 @@ def _framed(x: jax.Array, fill: Fill) -> jax.Array:
     if isinstance(fill, str):
         return jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
     n, height, width, channels = x.shape
+    check_amount("fill", fill, (), (channels,))
     frame = jnp.broadcast_to(jnp.asarray(fill, x.dtype), (n, height + 2, width + 2, channels))
     return frame.at[:, 1:-1, 1:-1].set(x)
 

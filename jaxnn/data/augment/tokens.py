@@ -11,6 +11,7 @@ import numpy as np
 
 from jaxnn.arguments import check_knob
 from jaxnn.data.augment.inputs import Augmentation, Knob, inputs_of
+from jaxnn.data.inputs.narrowing import narrow
 from jaxnn.keys import as_key, stream
 
 __all__ = ["substitute_tokens"]
@@ -49,7 +50,7 @@ def substitute_tokens(synonyms: Mapping[int, Sequence[int]], rate: Knob) -> Augm
                 "x must hold token numbers, integers (n, …), to be substituted, got "
                 f"{getattr(x, 'dtype', type(x).__name__)}"
             )
-        x, key = jnp.asarray(x), as_key(key)
+        x, key = jnp.asarray(narrow("x", x)), as_key(key)
         known = (x >= 0) & (x < len(counts))
         row = jnp.where(known, x, 0).astype(jnp.int32)
         choices = jnp.where(known, jnp.asarray(counts)[row], 0)
@@ -73,10 +74,10 @@ def _table(synonyms: Any) -> tuple[np.ndarray, np.ndarray]:
     if not isinstance(synonyms, Mapping) or not synonyms:
         raise ValueError(f"synonyms must map tokens to lists of their synonyms, got {synonyms!r}")
     for token, others in synonyms.items():
-        values = np.asarray([token, *others])
-        if values.dtype.kind not in "iu":
-            raise TypeError(f"synonyms must hold integers, got {others!r} for {token!r}")
-        if len(values) < 2 or values.min() < 0 or values.max() >= 2**31:
+        numbers = (token, *others) if isinstance(others, (Sequence, np.ndarray)) else (None,)
+        if not all(isinstance(number, (int, np.integer)) for number in numbers):
+            raise TypeError(f"synonyms must hold lists of integers, got {others!r} for {token!r}")
+        if len(numbers) < 2 or min(numbers) < 0 or max(numbers) >= 2**31:
             raise ValueError(
                 f"synonyms must have one number of at least 0 or more for each token, got "
                 f"{list(others)} for {token}"

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from jaxnn.arguments import check_choice, check_sequence, check_text
 from jaxnn.data.inputs.dense import as_dense
 from jaxnn.data.inputs.frames import column_names, column_of, is_frame, is_missing
 
-__all__ = ["Columns", "as_columns", "missing_in", "rows_of"]
+__all__ = ["Columns", "as_categorical", "as_columns", "missing_in", "rows_of"]
 
 Columns = dict[str, np.ndarray]
 """Arrays (n,) by name: float64 with NaN, or objects that are text or None."""
@@ -55,6 +56,18 @@ def as_columns(name: str, table: Any, names: Sequence[str] | None = None) -> Col
     columns = {column: _column(f"{name}, column {column!r},", raw[column]) for column in raw}
     _check_lengths(name, columns)
     return columns
+
+
+def as_categorical(categorical: Any) -> str | tuple[str, ...]:
+    """Return "text", or the names of columns of categories; refuse anything else."""
+    if isinstance(categorical, str):
+        check_choice("categorical", categorical, ("text",))
+        return categorical
+    if isinstance(categorical, np.ndarray) or hasattr(categorical, "to_list"):  # a frame's names
+        categorical = np.asarray(categorical).tolist()
+    for name in (names := check_sequence("categorical", categorical)):
+        check_text("categorical", name)
+    return names
 
 
 def missing_in(column: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxnn.data.inputs.frames import frame_numbers, is_frame
@@ -16,7 +17,7 @@ def as_dense(name: str, values: Any) -> Any:
     """Return a JAX array as it is, anything else as a NumPy array.
 
     Raises:
-      TypeError: a sparse matrix, or a frame with columns that are no numbers.
+      TypeError: a sparse matrix, random keys, or a frame with columns that are no numbers.
       ValueError: rows of different length, or values that are masked out or missing.
 
     >>> as_dense("x", [[1, 2], [3, 4]])
@@ -24,6 +25,8 @@ def as_dense(name: str, values: Any) -> Any:
            [3, 4]])
     """
     if isinstance(values, jax.Array):
+        if jnp.issubdtype(values.dtype, jax.dtypes.prng_key):
+            raise TypeError(f"{name} must hold numbers, got random keys")
         return values
     if hasattr(values, "todense"):  # SciPy's sparse classes and JAX's, without importing either
         raise TypeError(

@@ -29,14 +29,15 @@ from jaxnn.arguments import check_positive_int
 from jaxnn.data.preprocess.moments import (
     align,
     check_features,
+    check_fitted,
     checked,
     floating_dtype,
     in_blocks,
     moments,
+    real_numbers,
     row_blocks,
     widened,
 )
-from jaxnn.data.validate import as_dense
 
 __all__ = [
     "PCA",
@@ -105,13 +106,14 @@ def pca(state: PCA, x: Any) -> Any:
       (…, K); of the dtype of `x` where that is floating, else float32.
 
     Raises:
-      TypeError: a sparse matrix.
+      TypeError: another kind of state; a sparse matrix, or entries that are no real numbers.
       ValueError: the features have another shape than those fitted.
 
     >>> state = fit_pca(np.array([[1.0, 1.0], [3.0, 3.0], [5.0, 5.0]]), n_components=1)
     >>> pca(state, np.array([[4.0, 4.0]])).round(3)
     array([[1.414]])
     """
+    check_fitted(state, PCA)
     return forward(state, x, lambda coordinates: coordinates, state.variance.shape)
 
 
@@ -129,13 +131,14 @@ def unpca(state: PCA, z: Any) -> Any:
       (…, features); of the dtype of `z` where that is floating, else float32.
 
     Raises:
-      TypeError: a sparse matrix.
+      TypeError: another kind of state; a sparse matrix, or entries that are no real numbers.
       ValueError: not K coordinates.
 
     >>> state = fit_pca(np.array([[1.0, 1.0], [3.0, 3.0], [5.0, 5.0]]), n_components=1)
     >>> unpca(state, pca(state, np.array([[4.0, 4.0]])))
     array([[4., 4.]])
     """
+    check_fitted(state, PCA)
     return backward(state, z, lambda coordinates: coordinates, state.variance.shape)
 
 
@@ -191,7 +194,7 @@ def _mean_and_triangle(x: Any) -> tuple[Any, Any]:
 
 def forward(state: Any, x: Any, finish: Callable[[Any], Any], shape: tuple[int, ...]) -> Any:
     """Project examples to coordinates (rows, K), then apply `finish` for (rows, …`shape`)."""
-    x = as_dense("x", x)
+    x = real_numbers("x", x)
     mean, dtype = align("x", x, state.mean), floating_dtype(state, x)
     axes, basis = state.mean.ndim, flat_basis(state)
 
@@ -205,7 +208,7 @@ def forward(state: Any, x: Any, finish: Callable[[Any], Any], shape: tuple[int, 
 
 def backward(state: Any, z: Any, start: Callable[[Any], Any], shape: tuple[int, ...]) -> Any:
     """Invert `forward`: `start` maps (rows, flattened `shape`) to coordinates (rows, K)."""
-    z = as_dense("z", z)
+    z = real_numbers("z", z)
     check_features("z", z, shape)
     dtype, basis = floating_dtype(state, z), flat_basis(state)
     example, size = state.mean.shape, math.prod(shape)

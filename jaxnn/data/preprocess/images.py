@@ -7,9 +7,16 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from jaxnn.data.preprocess.moments import align, checked, floating_dtype, in_blocks, moments
+from jaxnn.data.preprocess.moments import (
+    align,
+    check_fitted,
+    checked,
+    floating_dtype,
+    in_blocks,
+    moments,
+    real_numbers,
+)
 from jaxnn.data.preprocess.standardization import Standardization, standardization
-from jaxnn.data.validate import as_dense
 
 __all__ = [
     "Centering",
@@ -140,7 +147,7 @@ def center(state: Centering, x: Any) -> Any:
       An array of the same shape; of the same dtype where that is floating, else float32.
 
     Raises:
-      TypeError: a sparse matrix.
+      TypeError: another kind of state; a sparse matrix, or entries that are no real numbers.
       ValueError: the features have another shape than those fitted.
 
     >>> import numpy as np
@@ -150,7 +157,8 @@ def center(state: Centering, x: Any) -> Any:
 
     Source: lecture S.
     """
-    x = as_dense("x", x)
+    check_fitted(state, Centering)
+    x = real_numbers("x", x)
     mean, dtype = align("x", x, state.mean), floating_dtype(state, x)
     return in_blocks(lambda rows: (rows - mean).astype(dtype), state, x, state.mean.ndim)
 
@@ -166,7 +174,7 @@ def uncenter(state: Centering, z: Any) -> Any:
       An array of the same shape; of the same dtype where that is floating, else float32.
 
     Raises:
-      TypeError: a sparse matrix.
+      TypeError: another kind of state; a sparse matrix, or entries that are no real numbers.
       ValueError: the features have another shape than those fitted.
 
     >>> import numpy as np
@@ -174,6 +182,7 @@ def uncenter(state: Centering, z: Any) -> Any:
     >>> uncenter(state, np.array([[-10.0, -10.0]]))
     array([[ 0., 10.]])
     """
-    z = as_dense("z", z)
+    check_fitted(state, Centering)
+    z = real_numbers("z", z)
     mean, dtype = align("z", z, state.mean), floating_dtype(state, z)
     return in_blocks(lambda rows: (rows + mean).astype(dtype), state, z, state.mean.ndim)

@@ -127,7 +127,7 @@ def apply(state: State, x: Any) -> Any:
       The result of that method's function, such as `standardize` for a `Standardization`.
 
     Raises:
-      TypeError: anything else as `state`; a sparse matrix.
+      TypeError: anything else as `state`; a sparse matrix, or entries that are no real numbers.
       ValueError: the features have another shape than those fitted.
 
     >>> import numpy as np
@@ -150,7 +150,7 @@ def invert(state: State, z: Any) -> Any:
       The result of that method's inverse.
 
     Raises:
-      TypeError: anything else as `state`; a sparse matrix.
+      TypeError: anything else as `state`; a sparse matrix, or entries that are no real numbers.
       ValueError: the features have another shape than those fitted.
 
     >>> import numpy as np
@@ -179,8 +179,8 @@ def fit_method(method: Method, argument: str = "preprocess") -> Callable[[Any], 
     return FITS[method]
 
 
-def check_state(state: Any) -> None:
+def check_state(state: Any, name: str = "state") -> None:
     """Refuse a state that no `fit_…` of this package returns."""
     if type(state) not in STATES:
         names = ", ".join(kind.__name__ for kind in STATES)
-        raise TypeError(f"state must be one of {names}, got {state!r}")
+        raise TypeError(f"{name} must be one of {names}, got {state!r}")

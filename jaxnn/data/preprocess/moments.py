@@ -20,15 +20,20 @@ from jaxnn.data.validate import as_dense, check_batch
 __all__ = [
     "align",
     "check_features",
+    "check_fitted",
     "checked",
     "floating_dtype",
     "in_blocks",
     "moments",
+    "quantiles",
+    "real_numbers",
     "row_blocks",
     "widened",
 ]
 
 _SPARSE_ABOVE = 0.9  # of the entries zero; MNIST, where standardizing is customary, has 0.81
+_REAL = (jnp.integer, jnp.floating, jnp.bool_)
+_QUANTILE_BLOCK = 2**20  # numbers that are sorted at once
 _BLOCK = 2**16  # numbers: half a megabyte in float64, which stays in the cache
 
 
@@ -39,14 +44,42 @@ def checked(x: Any, dense: bool = True) -> Any:
       x: what the user gave.
       dense: whether the method makes zeros dense, so that it warns where most entries are 0.
     """
-    x = as_dense("x", x)
-    if jnp.issubdtype(x.dtype, jnp.complexfloating):
-        raise TypeError(f"x must hold real numbers, got dtype {x.dtype}")
+    x = real_numbers("x", x)
     if is_concrete(x):
         check_batch("x", x)
         if dense:
             _warn_if_sparse(np.asarray(x))
     return x
+
+
+def real_numbers(name: str, values: Any) -> Any:
+    """Return `values` as an array; refuse entries that are no real numbers.
+
+    >>> real_numbers("x", [1j])
+    Traceback (most recent call last):
+    ...
+    TypeError: x must hold real numbers, got dtype complex128
+    """
+    values = as_dense(name, values)
+    is_time = getattr(values.dtype, "kind", "") in ("m", "M")  # an integer to NumPy
+    is_number = any(jnp.issubdtype(values.dtype, kind) for kind in _REAL)
+    if is_time or not is_number:
+        raise TypeError(f"{name} must hold real numbers, got dtype {values.dtype}")
+    return values
+
+
+def check_fitted(state: Any, kind: type) -> None:
+    """Refuse a state that is of another kind than the function works with.
+
+    >>> check_fitted((0.0, 1.0), float)
+    Traceback (most recent call last):
+    ...
+    TypeError: state must be a float, as its fit function returns, got (0.0, 1.0)
+    """
+    if not isinstance(state, kind):
+        raise TypeError(
+            f"state must be a {kind.__name__}, as its fit function returns, got {state!r}"
+        )
 
 
 def _warn_if_sparse(x: np.ndarray) -> None:
@@ -95,6 +128,25 @@ def moments(x: Any) -> tuple[Any, Any]:
         squares = squares + shifted.sum(axis=0) + delta**2 * (count * len(block) / total)
         count = total
     return first + mean, squares / count
+
+
+def quantiles(x: Any, shares: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Compute quantiles of each feature over the first axis, an array of them for each share.
+
+    >>> quantiles(np.array([[1.0], [2.0], [4.0]]), (0.5,))
+    (array([2.]),)
+    """
+    if isinstance(x, jax.Array) or not all(map(is_concrete, shares)):
+        wide = widened(jnp.asarray(x))
+        return tuple(jnp.quantile(wide, jnp.asarray(share, wide.dtype), axis=0) for share in shares)
+    flat = x.reshape(len(x), -1)
+    columns = max(1, _QUANTILE_BLOCK // len(x))
+    blocks = [
+        np.quantile(widened(flat[:, start : start + columns]), np.asarray(shares, float), axis=0)
+        for start in range(0, flat.shape[1], columns)
+    ]
+    found = np.concatenate(blocks, axis=1) if blocks else np.zeros((len(shares), 0))
+    return tuple(found.reshape(len(shares), *x.shape[1:]))
 
 
 def row_blocks(x: np.ndarray, numbers: int = _BLOCK) -> Iterator[np.ndarray]:

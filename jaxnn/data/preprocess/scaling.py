@@ -9,8 +9,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxnn.arguments import check_knob, is_concrete
-from jaxnn.data.preprocess.moments import align, checked, floating_dtype, in_blocks, widened
-from jaxnn.data.validate import as_dense
+from jaxnn.data.preprocess.moments import (
+    align,
+    check_fitted,
+    checked,
+    floating_dtype,
+    in_blocks,
+    quantiles,
+    real_numbers,
+    widened,
+)
 
 __all__ = [
     "MinMax",
@@ -22,8 +30,6 @@ __all__ = [
     "unmin_max",
     "unrobust",
 ]
-
-_BLOCK = 2**20  # numbers whose quantiles are found at once
 
 
 class MinMax(NamedTuple):
@@ -81,8 +87,7 @@ def fit_min_max(x: Any, low: Any = 0.0, high: Any = 1.0) -> MinMax:
     """
     check_knob("low", low)
     check_knob("high", high)
-    if is_concrete(low) and is_concrete(high) and not float(high) > float(low):
-        raise ValueError(f"high must be above low, {float(low):g}, got {float(high):g}")
+    _check_order(low, high)
     x = checked(x, dense=False)
     minimum = widened(x.min(axis=0))
     extent = widened(x.max(axis=0)) - minimum
@@ -104,7 +109,7 @@ def min_max(state: MinMax, x: Any) -> Any:
       An array of the same shape; of the same dtype where that is floating, else float32.
 
     Raises:
-      TypeError: a sparse matrix.
+      TypeError: another kind of state; a sparse matrix, or entries that are no real numbers.
       ValueError: the features have another shape than those fitted.
 
     >>> state = fit_min_max(np.array([[1.0], [3.0]]), low=-1.0)
@@ -113,8 +118,7 @@ def min_max(state: MinMax, x: Any) -> Any:
            [ 0.],
            [ 3.]])
     """
-    x = as_dense("x", x)
-    minimum, extent = align("x", x, state.minimum), align("x", x, state.extent)
+    x, minimum, extent = _aligned(state, MinMax, "x", x)
     width = state.high - state.low
     return _by_rows(lambda rows: state.low + (rows - minimum) / extent * width, state, x)
 
@@ -130,14 +134,13 @@ def unmin_max(state: MinMax, z: Any) -> Any:
       An array of the same shape; of the same dtype where that is floating, else float32.
 
     Raises:
-      TypeError: a sparse matrix.
+      TypeError: another kind of state; a sparse matrix, or entries that are no real numbers.
       ValueError: the features have another shape than those fitted.
 
     >>> unmin_max(fit_min_max(np.array([[1.0], [3.0]])), np.array([[0.5]]))
     array([[2.]])
     """
-    z = as_dense("z", z)
-    minimum, extent = align("z", z, state.minimum), align("z", z, state.extent)
+    z, minimum, extent = _aligned(state, MinMax, "z", z)
     width = state.high - state.low
     return _by_rows(lambda rows: minimum + (rows - state.low) / width * extent, state, z)
 
@@ -170,9 +173,8 @@ def fit_robust(x: Any, low: Any = 0.25, high: Any = 0.75) -> Robust:
     """
     check_knob("low", low, 0, 1, high_open=True)
     check_knob("high", high, 0, 1, low_open=True)
-    if is_concrete(low) and is_concrete(high) and not float(high) > float(low):
-        raise ValueError(f"high must be above low, {float(low):g}, got {float(high):g}")
-    lower, median, upper = _quantiles(checked(x), (low, 0.5, high))
+    _check_order(low, high)
+    lower, median, upper = quantiles(checked(x), (low, 0.5, high))
     spread = upper - lower
     return Robust(median, spread + (spread == 0))
 
@@ -188,14 +190,13 @@ def robust(state: Robust, x: Any) -> Any:
       An array of the same shape; of the same dtype where that is floating, else float32.
 
     Raises:
-      TypeError: a sparse matrix.
+      TypeError: another kind of state; a sparse matrix, or entries that are no real numbers.
       ValueError: the features have another shape than those fitted.
 
     >>> robust(fit_robust(np.array([[1.0], [2.0], [3.0]])), np.array([[4.0]]))
     array([[2.]])
     """
-    x = as_dense("x", x)
-    median, spread = (align("x", x, statistic) for statistic in state)
+    x, median, spread = _aligned(state, Robust, "x", x)
     return _by_rows(lambda rows: (rows - median) / spread, state, x)
 
 
@@ -210,15 +211,27 @@ def unrobust(state: Robust, z: Any) -> Any:
       An array of the same shape; of the same dtype where that is floating, else float32.
 
     Raises:
-      TypeError: a sparse matrix.
+      TypeError: another kind of state; a sparse matrix, or entries that are no real numbers.
       ValueError: the features have another shape than those fitted.
 
     >>> unrobust(fit_robust(np.array([[1.0], [2.0], [3.0]])), np.array([[2.0]]))
     array([[4.]])
     """
-    z = as_dense("z", z)
-    median, spread = (align("z", z, statistic) for statistic in state)
+    z, median, spread = _aligned(state, Robust, "z", z)
     return _by_rows(lambda rows: rows * spread + median, state, z)
+
+
+def _check_order(low: Any, high: Any) -> None:
+    if is_concrete(low) and is_concrete(high) and not float(high) > float(low):
+        raise ValueError(f"high must be above low, {float(low):g}, got {float(high):g}")
+
+
+def _aligned(state: Any, kind: type, name: str, x: Any) -> tuple[Any, Any, Any]:
+    """Check a state and examples; return the examples, and the state's place and size for them."""
+    check_fitted(state, kind)
+    x = real_numbers(name, x)
+    place, size = (align(name, x, statistic) for statistic in state[:2])
+    return x, place, size
 
 
 def _by_rows(function: Any, state: Any, x: Any) -> Any:
@@ -230,17 +243,3 @@ def _as(bound: Any, like: Any) -> Any:
     if isinstance(like, jax.Array) or not is_concrete(bound):
         return jnp.asarray(bound, like.dtype)
     return np.asarray(bound, np.float64)
-
-
-def _quantiles(x: Any, shares: tuple[Any, ...]) -> tuple[Any, ...]:
-    if isinstance(x, jax.Array) or not all(map(is_concrete, shares)):
-        wide = widened(jnp.asarray(x))
-        return tuple(jnp.quantile(wide, jnp.asarray(share, wide.dtype), axis=0) for share in shares)
-    flat = x.reshape(len(x), -1)
-    columns = max(1, _BLOCK // len(x))
-    blocks = [
-        np.quantile(widened(flat[:, start : start + columns]), np.asarray(shares, float), axis=0)
-        for start in range(0, flat.shape[1], columns)
-    ]
-    found = np.concatenate(blocks, axis=1) if blocks else np.zeros((len(shares), 0))
-    return tuple(found.reshape(len(shares), *x.shape[1:]))

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from jaxnn.data.preprocess.moments import align, checked, floating_dtype, in_blocks, moments
-from jaxnn.data.validate import as_dense
+from jaxnn.data.preprocess.moments import (
+    align,
+    check_fitted,
+    checked,
+    floating_dtype,
+    in_blocks,
+    moments,
+    real_numbers,
+)
 
 __all__ = ["Standardization", "fit_standardize", "standardization", "standardize", "unstandardize"]
 
@@ -72,7 +79,7 @@ def standardize(state: Standardization, x: Any) -> Any:
       An array of the same shape; of the same dtype where that is floating, else float32.
 
     Raises:
-      TypeError: a sparse matrix.
+      TypeError: another kind of state; a sparse matrix, or entries that are no real numbers.
       ValueError: the features have another shape than those fitted.
 
     >>> import numpy as np
@@ -83,7 +90,8 @@ def standardize(state: Standardization, x: Any) -> Any:
 
     Source: lecture L, normalization of the data; lecture S.
     """
-    x = as_dense("x", x)
+    check_fitted(state, Standardization)
+    x = real_numbers("x", x)
     mean, deviation = (align("x", x, statistic) for statistic in state)
     dtype = floating_dtype(state, x)
     return in_blocks(
@@ -102,7 +110,7 @@ def unstandardize(state: Standardization, z: Any) -> Any:
       An array of the same shape; of the same dtype where that is floating, else float32.
 
     Raises:
-      TypeError: a sparse matrix.
+      TypeError: another kind of state; a sparse matrix, or entries that are no real numbers.
       ValueError: the features have another shape than those fitted.
 
     >>> import numpy as np
@@ -110,7 +118,8 @@ def unstandardize(state: Standardization, z: Any) -> Any:
     >>> unstandardize(state, np.array([[1.0, 0.0]]))
     array([[3., 5.]])
     """
-    z = as_dense("z", z)
+    check_fitted(state, Standardization)
+    z = real_numbers("z", z)
     mean, deviation = (align("z", z, statistic) for statistic in state)
     dtype = floating_dtype(state, z)
     return in_blocks(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
 
 import numpy as np
 
-from jaxnn.data.preprocess.methods import State
+from jaxnn.arguments import check_path
+from jaxnn.data.preprocess.methods import State, check_state
 from jaxnn.data.preprocess.stored import describe_preprocess, restore_preprocess
 from jaxnn.data.readers.npz import read_npz
 
@@ -27,15 +27,17 @@ def save_state(path: str | os.PathLike[str], state: State) -> None:
     Raises:
       TypeError: anything else.
 
-    >>> import tempfile
+    >>> import pathlib, tempfile
     >>> from jaxnn.data import Centering
-    >>> path = Path(tempfile.mkdtemp()) / "inputs.npz"
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "inputs.npz"
     >>> save_state(path, Centering(np.array([1.0, 2.0])))
     >>> load_state(path)
     Centering(mean=array([1., 2.]))
     """
+    path = check_path("path", path)
+    check_state(state)
     described, arrays = describe_preprocess(state)
-    with Path(path).open("wb") as file:
+    with path.open("wb") as file:
         text = np.asarray(json.dumps(described))
         np.savez(file, **{_DESCRIPTION: text}, **arrays)  # type: ignore[arg-type]  # are arrays
 
@@ -53,13 +55,14 @@ def load_state(path: str | os.PathLike[str]) -> State:
       FileNotFoundError: no such file.
       ValueError: any other file, or one that is damaged.
 
-    >>> import tempfile
+    >>> import pathlib, tempfile
     >>> from jaxnn.data import Standardization
-    >>> path = Path(tempfile.mkdtemp()) / "inputs.npz"
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "inputs.npz"
     >>> save_state(path, Standardization(np.zeros(2), np.ones(2)))
     >>> load_state(path)
     Standardization(mean=array([0., 0.]), deviation=array([1., 1.]))
     """
+    path = check_path("path", path)
     arrays = dict(read_npz(path))
     text = str(arrays.pop(_DESCRIPTION, None))
     try:

@@ -37,7 +37,7 @@ def describe_preprocess(preprocess: State) -> tuple[dict[str, Any], dict[str, np
     >>> describe_preprocess(Centering(np.array([1.0, 2.0])))
     ({'kind': 'Centering'}, {'mean': array([1., 2.])})
     """
-    check_state(preprocess)
+    check_state(preprocess, "preprocess")
     described: dict[str, Any] = {"kind": type(preprocess).__name__}
     if isinstance(preprocess, Chain):
         parts = [describe_preprocess(state) for state in preprocess.states]
@@ -69,6 +69,7 @@ def restore_preprocess(described: Mapping[str, Any], arrays: Mapping[str, Any]) 
       The state, of NumPy arrays.
 
     Raises:
+      TypeError: arrays that are no dict.
       ValueError: a description or arrays that are of no state.
 
     >>> restore_preprocess({"kind": "Centering"}, {"mean": np.array([1.0, 2.0])})
@@ -79,6 +80,8 @@ def restore_preprocess(described: Mapping[str, Any], arrays: Mapping[str, Any]) 
     kind = kinds.get(name) if isinstance(name, str) else None
     if kind is None:
         raise ValueError(f"preprocess must be described by one of {', '.join(kinds)}, got {name!r}")
+    if not isinstance(arrays, Mapping):
+        raise TypeError(f"arrays must be a dict of arrays by name, got {arrays!r}")
     if kind is Chain:
         return _chain(described, arrays)
     if kind is TableEncoding:

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxnn.arguments import check_choice
-from jaxnn.data.inputs.columns import Columns, as_columns, missing_in
+from jaxnn.data.inputs.columns import Columns, as_categorical, as_columns, missing_in
+from jaxnn.data.preprocess.moments import check_fitted, real_numbers
 
 __all__ = ["TableEncoding", "decode", "encode", "fit_encoding"]
 
@@ -76,7 +77,7 @@ def fit_encoding(
     """
     check_choice("missing", missing, FILLS)
     check_choice("unknown", unknown, UNKNOWN)
-    columns = as_columns("x", table)
+    columns = as_columns("table", table)
     chosen = _categorical(columns, categorical)
     categories: list[tuple[str, ...] | None] = []
     fill: list[float | str | None] = []
@@ -102,7 +103,7 @@ def encode(state: TableEncoding, table: Any) -> np.ndarray:
       float64 array (n, outputs), in the order of `state.outputs`.
 
     Raises:
-      TypeError: a column of dates.
+      TypeError: another kind of state, or a column of dates.
       ValueError: a column that is not there; a missing cell or an unknown category that is
         refused; text in a column of numbers; an infinite number.
 
@@ -110,7 +111,8 @@ def encode(state: TableEncoding, table: Any) -> np.ndarray:
     >>> encode(state, {"n": [3], "colour": ["red"]})
     array([[0., 1., 3.]])
     """
-    columns = as_columns("x", table, state.columns)
+    check_fitted(state, TableEncoding)
+    columns = as_columns("table", table, state.columns)
     blocks = [
         _encoded(name, columns[name], categories, fill, state.unknown)
         for name, categories, fill in zip(state.columns, state.categories, state.fill, strict=True)
@@ -129,13 +131,15 @@ def decode(state: TableEncoding, z: Any) -> Columns:
       The columns by name: float64, or text with None where all columns of a category are 0.
 
     Raises:
+      TypeError: another kind of state, or entries that are no real numbers.
       ValueError: another number of columns.
 
     >>> state = fit_encoding({"colour": ["red", "blue"]}, categorical=["colour"])
     >>> decode(state, np.array([[0.0, 1.0], [0.0, 0.0]]))
     {'colour': array(['red', None], dtype=object)}
     """
-    z = np.asarray(z)
+    check_fitted(state, TableEncoding)
+    z = np.asarray(real_numbers("z", z))
     width = len(state.outputs)
     if z.ndim != 2 or z.shape[1] != width:
         raise ValueError(f"z must have the {width} encoded columns, got shape {z.shape}")
@@ -152,8 +156,8 @@ def decode(state: TableEncoding, z: Any) -> Columns:
 
 
 def _categorical(columns: Columns, categorical: Sequence[str] | str) -> set[str]:
+    categorical = as_categorical(categorical)
     if isinstance(categorical, str):
-        check_choice("categorical", categorical, ("text",))
         return {name for name, column in columns.items() if column.dtype == object}
     chosen = set(categorical)
     unknown = sorted(map(str, chosen - columns.keys()))

@@ -14,7 +14,8 @@ import numpy as np
 
 from jaxnn.arguments import check_knob, is_concrete
 from jaxnn.data.preprocess.components import backward, decompose, flat_basis, forward, product
-from jaxnn.data.preprocess.moments import checked
+from jaxnn.data.preprocess.moments import check_fitted, checked
+from jaxnn.tree import check_held
 
 __all__ = ["ZCA", "Whitening", "fit_whiten", "fit_zca", "unwhiten", "unzca", "whiten", "zca"]
 
@@ -84,13 +85,14 @@ def whiten(state: Whitening, x: Any) -> Any:
       (…, K); of the dtype of `x` where that is floating, else float32.
 
     Raises:
-      TypeError: a sparse matrix.
+      TypeError: another kind of state; a sparse matrix, or entries that are no real numbers.
       ValueError: the features have another shape than those fitted.
 
     >>> state = fit_whiten(np.array([[1.0, 5.0], [3.0, 5.0]]), eps=0.0)
     >>> whiten(state, np.array([[3.0, 5.0]]))
     array([[1., 0.]])
     """
+    check_fitted(state, Whitening)
     deviation = _deviation(state)
     return forward(state, x, lambda coordinates: coordinates / deviation, state.variance.shape)
 
@@ -108,13 +110,14 @@ def unwhiten(state: Whitening, z: Any) -> Any:
       (…, features); of the dtype of `z` where that is floating, else float32.
 
     Raises:
-      TypeError: a sparse matrix.
+      TypeError: another kind of state; a sparse matrix, or entries that are no real numbers.
       ValueError: not K coordinates.
 
     >>> state = fit_whiten(np.array([[1.0, 5.0], [3.0, 5.0]]))
     >>> unwhiten(state, whiten(state, np.array([[2.5, 6.0]])))
     array([[2.5, 6. ]])
     """
+    check_fitted(state, Whitening)
     deviation = _deviation(state)
     return backward(state, z, lambda coordinates: coordinates * deviation, state.variance.shape)
 
@@ -160,7 +163,7 @@ def zca(state: ZCA, x: Any) -> Any:
       else float32.
 
     Raises:
-      TypeError: a sparse matrix.
+      TypeError: another kind of state; a sparse matrix, or entries that are no real numbers.
       ValueError: the features have another shape than those fitted.
 
     >>> state = fit_zca(np.array([[1.0, 5.0], [3.0, 5.0]]), eps=0.0)
@@ -168,6 +171,7 @@ def zca(state: ZCA, x: Any) -> Any:
     array([[1., 0.],
            [0., 1.]])
     """
+    check_fitted(state, ZCA)
     deviation, basis = _deviation(state), flat_basis(state)
     return forward(
         state, x, lambda coordinates: product(coordinates / deviation, basis), state.mean.shape
@@ -185,13 +189,14 @@ def unzca(state: ZCA, z: Any) -> Any:
       The same shape; of the dtype of `z` where that is floating, else float32.
 
     Raises:
-      TypeError: a sparse matrix.
+      TypeError: another kind of state; a sparse matrix, or entries that are no real numbers.
       ValueError: the features have another shape than those fitted.
 
     >>> state = fit_zca(np.array([[1.0, 5.0], [3.0, 5.0]]))
     >>> unzca(state, zca(state, np.array([[2.5, 6.0]])))
     array([[2.5, 6. ]])
     """
+    check_fitted(state, ZCA)
     deviation, basis = _deviation(state), flat_basis(state)
     return backward(state, z, lambda flat: product(flat, basis.T) * deviation, state.mean.shape)
 
@@ -199,6 +204,7 @@ def unzca(state: ZCA, z: Any) -> Any:
 def _offset(eps: Any, variance: Any) -> Any:
     check_knob("eps", eps, 0)
     if isinstance(variance, jax.Array):
+        check_held("eps", eps, variance)
         return jnp.asarray(eps, variance.dtype)
     return np.asarray(eps, np.float64) if is_concrete(eps) else eps
 

@@ -45,7 +45,7 @@ def read_class_folders(
             raise ValueError(f"size must be (height, width), got {size!r}")
         size = (check_positive_int("size", size[0]), check_positive_int("size", size[1]))
     if channels is not None:
-        check_choice("channels", channels, _MODES)
+        check_choice("channels", check_positive_int("channels", channels), _MODES)
     image = _pillow()
     files = _files(Path(path))
     y = np.repeat(np.arange(len(files), dtype=np.int32), [len(paths) for paths in files.values()])

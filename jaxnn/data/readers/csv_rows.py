@@ -97,7 +97,7 @@ def opened_csv(
         if header is None:
             header = isinstance(target, str) or not any(map(NUMBER.fullmatch, first))
         names = [cell.strip() for cell in first] if header else None
-        column = _target_column(path, target, names, len(first))
+        column = _target_column(path, target, names, len(first), delimiter)
         index = _index_column(path, names, column)
         columns = list(names or map(str, range(len(first))))
         features = [name for i, name in enumerate(columns) if i not in (column, index)]
@@ -177,16 +177,21 @@ def _target_column(
     target: str | int | None,
     names: Sequence[str] | None,
     width: int,
+    delimiter: str,
 ) -> int | None:
     """Return the index of the target's column, at least 0."""
     if target is None:
         return None
     if isinstance(target, str):
         if names is None:
-            raise ValueError(f"target {target!r} is a name, which header=False leaves without")
+            raise ValueError(
+                "target must be an index where header=False says that no column has a name, got "
+                f"{target!r}"
+            )
         if names.count(target) != 1:
             raise ValueError(
-                f"target must name one column of {path}, {', '.join(names)}, got {target!r}"
+                f"target must name one column of {path}, {', '.join(names)}, got {target!r} "
+                f"(delimiter {delimiter!r})"
             )
         return names.index(target)
     if isinstance(target, bool) or not isinstance(target, (int, np.integer)):

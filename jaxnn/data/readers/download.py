@@ -99,7 +99,10 @@ def opened(path: Path, original: Original | None) -> Iterator[IO[bytes]]:
 
 
 def _not_original(path: Path, expected: str, got: str) -> str:
-    return f"{path} must have {expected}, got {got}; it is broken: delete it and fetch it again"
+    return (
+        f"{path} must have {expected}, got {got}; it is broken, or not the original that the cache "
+        "and verify=True ask for: delete it and fetch it again"
+    )
 
 
 def download_files(files: Sequence[Original], mirrors: Sequence[str], folder: Path) -> None:

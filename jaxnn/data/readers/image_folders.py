@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxnn.arguments import check_path
 from jaxnn.data.readers.archive import read_members
 from jaxnn.data.readers.cifar import read_records
 from jaxnn.data.readers.download import cache_folder, opened, provide
@@ -109,7 +110,9 @@ def _place(
     source: ImageSet, folder: str | os.PathLike[str] | None, verify: bool
 ) -> tuple[Path, bool]:
     """Return the folder of the files, and whether they must be the originals."""
-    return (cache_folder(source.name), True) if folder is None else (Path(folder), verify)
+    if folder is None:
+        return cache_folder(source.name), True
+    return check_path("folder", folder), verify
 
 
 def _unpacked(where: Path) -> Path | None:

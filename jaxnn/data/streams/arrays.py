@@ -29,8 +29,8 @@ class ArrayStream:
 
     def __init__(self, arrays: Any, steps_per_epoch: int | None = None) -> None:
         if not all(hasattr(leaf, "dtype") for leaf in jax.tree.leaves(arrays)):
-            arrays = as_batch("stream", arrays, pairs=False)  # lists and frames
-        self.examples: int | None = check_layout("stream", arrays)
+            arrays = as_batch("arrays", arrays, pairs=False)  # lists and frames
+        self.examples: int | None = check_layout("arrays", arrays)
         self.arrays = arrays
         self.steps_per_epoch = checked_steps(steps_per_epoch)
 

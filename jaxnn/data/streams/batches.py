@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain, islice
 from typing import Any
 
@@ -42,7 +42,8 @@ class BatchStream:
                 "loader or a function that returns an iterator (or steps_per_epoch=, with which "
                 f"an iterator goes on from epoch to epoch), got the iterator {source!r}"
             )
-        if not callable(source) and not hasattr(source, "__iter__"):
+        one = isinstance(source, (str, bytes, Mapping)) or getattr(source, "ndim", 1) == 0
+        if one or not (callable(source) or hasattr(source, "__iter__")):
             raise TypeError(f"iterate needs an iterable of batches, got {source!r}")
         self.examples: int | None = None
         self.source = source

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from jaxnn.arguments import check_path
 from jaxnn.data.datasets import Data, from_arrays
+from jaxnn.data.inputs.columns import as_categorical
 from jaxnn.data.preprocess.methods import Method
 from jaxnn.data.readers.columns import read_columns
 from jaxnn.data.readers.tables import read_csv
@@ -83,13 +85,19 @@ def from_csv(
     >>> data.train["x"].shape, data.classes
     ((6, 1), ('iris', 'rose'))
     """
-    check_choices(categorical, missing, unknown)
-    shared = {"key": key, "fractions": fractions, "stratify": stratify}
-    if not len(categorical) and missing == "refuse":
+    path = check_path("path", path)
+    check_choices(missing, unknown)
+    categorical = as_categorical(categorical)
+    shared: dict[str, Any] = {
+        "key": key,
+        "fractions": fractions,
+        "stratify": stratify,
+        "preprocess": preprocess,
+        "preprocess_y": preprocess_y,
+    }
+    if not categorical and missing == "refuse":
         table = read_csv(path, target=target, delimiter=delimiter, header=header)
-        data = from_arrays(
-            table.x, table.y, preprocess=preprocess, preprocess_y=preprocess_y, **shared
-        )
+        data = from_arrays(table.x, table.y, **shared)
         return replace(data, classes=table.classes, columns=table.names)
     columns, y, classes = read_columns(
         path,
@@ -99,10 +107,5 @@ def from_csv(
         categorical=categorical,
         missing=missing,
     )
-    encoding = {
-        "categorical": categorical,
-        "missing": "refuse" if missing == "drop" else missing,
-        "unknown": unknown,
-    }
-    scaling = {"preprocess": preprocess, "preprocess_y": preprocess_y}
-    return replace(from_columns(columns, y, encoding, scaling, **shared), classes=classes)
+    encoding: dict[str, Any] = {"categorical": categorical, "missing": missing, "unknown": unknown}
+    return replace(from_columns(columns, y, **encoding, **shared), classes=classes)

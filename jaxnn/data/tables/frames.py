@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from jaxnn.arguments import check_text
 from jaxnn.data.datasets import Data
-from jaxnn.data.inputs.columns import Columns, as_columns, missing_in, rows_of
+from jaxnn.data.inputs.columns import Columns, as_categorical, as_columns, missing_in, rows_of
 from jaxnn.data.inputs.frames import is_frame, is_index_name
 from jaxnn.data.preprocess.methods import Method
 from jaxnn.data.tables.assembly import check_choices, from_columns
@@ -66,12 +67,15 @@ def from_frame(
     >>> data.columns, data.val["x"].shape
     (('width', 'colour=blue', 'colour=red'), (3, 3))
     """
-    check_choices(categorical, missing, unknown)
+    check_choices(missing, unknown)
+    categorical = as_categorical(categorical)
     if not is_frame(frame) and not isinstance(frame, dict):
         raise TypeError(
             f"frame must be a data frame or a dict of columns, got a {type(frame).__name__}; "
             "from_arrays takes arrays"
         )
+    if target is not None:
+        check_text("target", target)
     columns = _without_index(as_columns("frame", frame), target)
     y_column = None
     if target is not None:
@@ -92,15 +96,14 @@ def from_frame(
     data = from_columns(
         columns,
         y,
-        {
-            "categorical": categorical,
-            "missing": "refuse" if missing == "drop" else missing,
-            "unknown": unknown,
-        },
-        {"preprocess": preprocess, "preprocess_y": preprocess_y},
+        categorical=categorical,
+        missing=missing,
+        unknown=unknown,
         key=key,
         fractions=fractions,
         stratify=stratify,
+        preprocess=preprocess,
+        preprocess_y=preprocess_y,
     )
     return replace(data, classes=classes)
 

@@ -63,7 +63,7 @@ def test_composed():
         ({}, 0.5, ValueError, "synonyms must map tokens"),
         ({3: []}, 0.5, ValueError, "synonyms must have one number"),
         ({3: [-1]}, 0.5, ValueError, "synonyms must have one number"),
-        ({3: [1.5]}, 0.5, TypeError, "synonyms must hold integers"),
+        ({3: [1.5]}, 0.5, TypeError, "synonyms must hold lists of integers"),
     ],
 )
 def test_refusals(table, rate, error, message):

@@ -97,3 +97,11 @@ def test_states_come_back_from_json_and_arrays_to_the_bit(tmp_path, state):
         assert jax.tree.structure(back) == jax.tree.structure(state)
         for got, want in zip(jax.tree.leaves(back), jax.tree.leaves(state), strict=True):
             assert np.array_equal(got, want) and np.asarray(got).dtype == np.asarray(want).dtype
+
+
+def test_a_state_of_another_kind_is_refused():
+    for kind, functions in STATES.items():
+        other = ALL[0] if kind is type(ENCODING) else ENCODING
+        for function in functions if kind is not Chain else ():
+            with pytest.raises(TypeError, match=f"state must be a {kind.__name__}, as its fit"):
+                function(other, X)

@@ -334,7 +334,11 @@ def test_dtype_of_targets(tmp_path, cells, dtype):
         ("a,a,b\n1,2,3\n", {"target": "a"}, "target must name one column"),
         ("a,b\n1,2\n", {"target": 2}, "index of one of 2 columns, got 2"),
         ("a,b\n1,2\n", {"target": -3}, "index of one of 2 columns, got -3"),
-        ("1,2\n", {"target": "a", "header": False}, "header=False leaves without"),
+        (
+            "1,2\n",
+            {"target": "a", "header": False},
+            "target must be an index where header=False says",
+        ),
         ("a,t\n1,2\n2,\n", {"target": "t"}, "line 3, column 't', is empty"),
         ("a,t\n1,2\n2,?\n", {"target": "t"}, "line 3, column 't', holds text, '\\?', and line 2 a"),
         (

@@ -8,9 +8,21 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from fuzz_kinds import anything, array, function, integer, integers, key, knob, numbers, only
+from fuzz_argument import is_array
+from fuzz_kinds import (
+    anything,
+    array,
+    choice,
+    function,
+    integer,
+    integers,
+    key,
+    knob,
+    numbers,
+    only,
+)
 from fuzz_outcome import Row, row
-from fuzz_rows_sets import batch
+from fuzz_rows_sets import batch, names
 
 from jaxnn import data
 from jaxnn.data import augment
@@ -20,8 +32,14 @@ X = RNG.normal(size=(20, 3))
 Y = np.arange(20) % 2
 IMAGES = RNG.normal(size=(4, 6, 6, 3)).astype(np.float32)
 BATCH = {"x": X.astype(np.float32), "y": Y}
+FRAME = {"width": [0.5, 0.25], "kind": ["iris", "rose"]}
 NOT_NEGATIVE, PART = "[0, inf)", "[0, 1]"
 FITS = ("standardize", "mean_image", "channel_mean", "channel_standardize", "pca", "whiten", "zca")
+
+
+def wide(value: Any) -> Any:
+    """Numbers that the host keeps in float64."""
+    return array(value, also=lambda o: getattr(o, "dtype", None) == np.int64)
 
 
 def _scaled(name: str, fit: str, **values: Any) -> Any:
@@ -38,16 +56,16 @@ def _preprocessing() -> list[Row]:
         "whiten": data.fit_whiten(X),
         "zca": data.fit_zca(X),
     }
-    eps = knob(1e-5, NOT_NEGATIVE, vanishes=False)
+    eps = knob(1e-5, NOT_NEGATIVE)  # kept in float64
     backward = {"center": "uncenter", "pca": "unpca"}
     return [
-        row("data.fit_standardize", x=array(X)),
-        row("data.fit_mean_image", x=array(X)),
+        row("data.fit_standardize", x=wide(X)),
+        row("data.fit_mean_image", x=wide(X)),
         row("data.fit_channel_mean", x=array(image)),
         row("data.fit_channel_standardize", x=array(image)),
         row("data.fit_pca", x=array(X), n_components=components),
         row("data.fit_whiten", x=array(X), n_components=components, eps=eps),
-        row("data.fit_zca", x=array(X), eps=eps),
+        row("data.fit_zca", x=wide(X), eps=eps),
         *(
             row(f"data.{name}", state=only(state, none=False), x=array(X))
             for name, state in states.items()
@@ -56,8 +74,8 @@ def _preprocessing() -> list[Row]:
             row(f"data.{backward.get(name, 'un' + name)}", state=only(state), z=array(X))
             for name, state in states.items()
         ),
-        row("data.fit_min_max", x=array(X), low=knob(0.0), high=knob(3.0)),
-        row("data.fit_robust", x=array(X), low=knob(0.25, PART), high=knob(0.75, PART)),
+        row("data.fit_min_max", x=wide(X), low=knob(0.0), high=knob(3.0)),
+        row("data.fit_robust", x=wide(X), low=knob(0.25, PART), high=knob(0.75, PART)),
         *(
             Row(f"data.{name}", {"x": array(X)}, partial(_scaled, name, f"fit_{name}"))
             for name in ("min_max", "robust")
@@ -68,6 +86,38 @@ def _preprocessing() -> list[Row]:
         ),
         row("data.apply", state=only(states["pca"]), x=array(X)),
         row("data.invert", state=only(states["pca"]), z=array(X)),
+    ]
+
+
+def _tables() -> list[Row]:
+    encoding = data.fit_encoding(FRAME, categorical=["kind"])
+    return [
+        Row(
+            "data.fit_encoding",
+            {
+                "table": anything(
+                    FRAME, lambda o: array(0).takes(o) or isinstance(o, dict), loose=True
+                ),
+                "categorical": names(["kind"]),
+                "missing": choice("refuse", "mean", "median", "most_frequent"),
+                "unknown": choice("refuse", "zeros"),
+            },
+            lambda **values: data.fit_encoding(**values) and None,
+        ),
+        row("data.encode", state=only(encoding), table=only(FRAME)),
+        Row(
+            "data.decode",
+            {"z": array(np.array([[0.5, 1.0, 0.0]]))},
+            lambda z: list(data.decode(encoding, z)),
+        ),
+        row(
+            "data.describe_preprocess", lambda made: None, preprocess=only(data.fit_standardize(X))
+        ),
+        row(
+            "data.restore_preprocess",
+            described=only({"kind": "Centering"}),
+            arrays=only({"mean": np.ones(2)}),
+        ),
     ]
 
 
@@ -94,7 +144,13 @@ def _augmentations() -> list[Row]:
     def of_rows(value: float) -> Any:
         """One number, or one for each of the four examples."""
         return anything(
-            value, lambda o: knob(0.0).takes(o) or numbers((), lengths=(4,)).takes(o), loose=True
+            value,
+            lambda o: (
+                knob(0.0).takes(o)
+                or numbers((), lengths=(4,)).takes(o)
+                or (is_array(o) and o.dtype == np.int64)
+            ),
+            loose=True,
         )
 
     affine = {
@@ -103,6 +159,8 @@ def _augmentations() -> list[Row]:
         "zoom": knob(0.1, NOT_NEGATIVE, none=True),
         "shear": knob(10.0, "[0, 90)", none=True),
     }
+    tokens = np.array([[1, 3, 0], [4, 3, 2]])
+    replaced = augment.substitute_tokens({3: [7], 4: [8, 9]}, 0.5)
     brighter = augment.brightness(0.1)
     return [
         row(name + "affine", augmented, fill=fill, **affine),
@@ -144,6 +202,17 @@ def _augmentations() -> list[Row]:
             shift=anything((0.5, 0.5), array(0).takes, loose=True),
             fill=fill,
         ),
+        row(
+            name + "substitute_tokens",
+            lambda made: made(jax.random.key(0), tokens),
+            synonyms=only({3: [7], 4: [8, 9]}),
+            rate=part,
+        ),
+        Row(
+            name + "substitute_tokens:augmentation",
+            {"key": key(0), "batch": batch({"x": tokens})},
+            lambda key, batch: replaced(key, batch),
+        ),
         Row(
             name + "compose",
             {"augmentations": function(brighter, called=("augmentation",))},
@@ -170,4 +239,4 @@ def _augmentations() -> list[Row]:
 
 
 def rows() -> list[Row]:
-    return [*_preprocessing(), *_augmentations()]
+    return [*_preprocessing(), *_tables(), *_augmentations()]

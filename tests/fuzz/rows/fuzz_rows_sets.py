@@ -7,10 +7,9 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
-from fuzz_argument import are_integers
+from fuzz_argument import are_integers, is_array
 from fuzz_kinds import (
     anything,
-    array,
     choice,
     flag,
     function,
@@ -32,7 +31,6 @@ X = RNG.normal(size=(20, 3))
 Y = np.arange(20) % 2
 IMAGES = RNG.normal(size=(4, 6, 6, 3)).astype(np.float32)
 BATCH = {"x": X.astype(np.float32), "y": Y}
-FRAME = {"width": [0.5, 0.25], "kind": ["iris", "rose"]}
 NOT_NEGATIVE, PART = "[0, inf)", "[0, 1]"
 FITS = ("standardize", "mean_image", "channel_mean", "channel_standardize", "pca", "whiten", "zca")
 
@@ -42,12 +40,17 @@ def labels(value: Any) -> Any:
     return anything(value, lambda o: o is None, loose=True)
 
 
+def of_labels(n: int) -> Any:
+    """A number of examples, which must be that of the labels."""
+    return integer(n, called=("labels", "examples"))
+
+
 def preprocess(value: Any) -> Any:
     return function(value, none=True, also=lambda o: isinstance(o, str) and o in FITS)
 
 
 def path(value: Any) -> Any:
-    return anything(value, lambda o: False, called=("file",))
+    return anything(value, lambda o: False, called=("file", "folder"))
 
 
 def parts(value: Any = (0.6, 0.2, 0.2)) -> Any:
@@ -61,9 +64,25 @@ def batch(value: Any, **more: Any) -> Any:
     return tree(value, called=("x", "y"), **more)
 
 
+def unread(value: Any, **more: Any) -> Any:
+    """A batch of which only shapes and dtypes are looked at."""
+    return batch(value, also=lambda o: is_array_of_numbers(o) or callable(o), **more)
+
+
+def is_array_of_numbers(value: Any) -> bool:
+    return is_array(value) and getattr(value.dtype, "kind", "") in "biufc"
+
+
+def is_list_of_arrays(value: Any) -> bool:
+    """A list of rows too, and an array of them."""
+    if isinstance(value, (list, tuple)):
+        return all(isinstance(item, list) for item in value)
+    return is_array_of_numbers(value) and value.ndim > 0
+
+
 def names(value: Any) -> Any:
-    """Names of columns, of which the pool has none."""
-    return anything(value, lambda o: isinstance(o, (list, tuple)) and not o)
+    """Names of columns, of which the pool has none; an array may hold them too."""
+    return anything(value, lambda o: isinstance(o, (list, tuple, np.ndarray)) and not len(o))
 
 
 def _pictures(folder: Path) -> Path:
@@ -76,10 +95,6 @@ def _pictures(folder: Path) -> Path:
         pixels = np.full((4, 4, 3), 5 * index, np.uint8)
         Image.fromarray(pixels).save(place / f"{index}.png")
     return folder / "pictures"
-
-
-def _encoding() -> Any:
-    return data.fit_encoding(FRAME, categorical=["kind"])
 
 
 def _sets(folder: Path) -> list[Row]:
@@ -118,9 +133,9 @@ def _sets(folder: Path) -> list[Row]:
     return [
         row(
             "data.Data",
-            train=batch(BATCH),
-            val=batch(BATCH, none=True),
-            test=batch(BATCH, none=True),
+            train=unread(BATCH),
+            val=unread(BATCH, none=True),
+            test=unread(BATCH, none=True),
             preprocess=only(None, none=True),
             classes=anything(
                 ("a", "b"),
@@ -155,7 +170,7 @@ def _sets(folder: Path) -> list[Row]:
             "data.from_csv",
             path=path(folder / "some.csv"),
             delimiter=text(","),
-            target=anything("kind", lambda o: o is None or o in (-1, 0, 1, 2)),
+            target=anything("kind", lambda o: o is None or o in (-1, 0, 1, 2), loose=True),
             header=anything(True, lambda o: o is None or isinstance(o, bool)),
             **split,
         ),
@@ -164,7 +179,7 @@ def _sets(folder: Path) -> list[Row]:
         read("cifar10", "cifar"),
         row(
             "data.k_fold_indices",
-            n=integer(20),
+            n=of_labels(20),
             k=integer(4, 2, 20, huge=True),
             key=key(0),
             labels=labels(Y),
@@ -177,35 +192,13 @@ def _sets(folder: Path) -> list[Row]:
             stratify=flag(True),
             preprocess=preprocess("standardize"),
         ),
-        row("data.split_indices", n=integer(20), key=key(0), fractions=parts(), labels=labels(Y)),
+        row("data.split_indices", n=of_labels(20), key=key(0), fractions=parts(), labels=labels(Y)),
         row(
             "data.save_state",
             path=anything(
                 folder / "other", lambda o: False, skip=("'no'", "'('", "b'x'", "1", "2", "True")
             ),
             state=state,
-        ),
-        Row(
-            "data.fit_encoding",
-            {
-                "table": anything(FRAME, lambda o: array(0).takes(o) or isinstance(o, dict)),
-                "categorical": names(["kind"]),
-                "missing": choice("refuse", "mean", "median", "most_frequent"),
-                "unknown": choice("refuse", "ignore"),
-            },
-            lambda **values: data.fit_encoding(**values) and None,
-        ),
-        Row("data.encode", {"table": only(FRAME)}, lambda table: data.encode(_encoding(), table)),
-        Row(
-            "data.decode",
-            {"z": array(np.array([[0.5, 1.0, 0.0]]))},
-            lambda z: list(data.decode(_encoding(), z)),
-        ),
-        row("data.describe_preprocess", lambda made: None, preprocess=state),
-        row(
-            "data.restore_preprocess",
-            described=only({"kind": "Centering"}),
-            arrays=only({"mean": np.ones(2)}),
         ),
         row(
             "data.from_frame",
@@ -214,7 +207,7 @@ def _sets(folder: Path) -> list[Row]:
             categorical=names(()),
             missing=choice("refuse", "mean", "median", "most_frequent"),
             preprocess_y=preprocess(None),
-            unknown=choice("refuse", "ignore"),
+            unknown=choice("refuse", "zeros"),
             **split,
         ),
         row(
@@ -226,13 +219,14 @@ def _sets(folder: Path) -> list[Row]:
             **split,
         ),
         row("data.load_state", path=path(folder / "state")),
-        row("data.stream", lambda made: next(made.batches(None, 0, 4)), arrays=batch(BATCH)),
+        row("data.stream", lambda made: next(made.batches(None, 0, 4)), arrays=unread(BATCH)),
         row(
             "data.iterate",
             lambda made: next(iter(made.batches(None, 0, 32)), None),
             source=function(
                 [BATCH],
-                also=lambda o: o in ([], ()) if isinstance(o, (list, tuple)) else False,
+                also=is_list_of_arrays,
+                holds_numbers=True,
                 called=("iterate", "batch 0", "batch"),
             ),
         ),

@@ -40,6 +40,15 @@ def test_a_stream_resumes_to_the_same_bits(tiny, recipe, same_bits, tmp_path):
     assert [e.step for e in resumed.history.epochs] == [e.step for e in whole.history.epochs]
 
 
+def test_epochs_of_a_given_length_resume_to_the_same_bits(tiny, recipe, same_bits, tmp_path):
+    settings = {"batch_size": 30, "steps_per_epoch": 2, "key": 1}  # a pass over the rows has 3
+    whole = jaxnn.fit(recipe, stream(tiny.train), epochs=3, **settings)
+    jaxnn.fit(recipe, stream(tiny.train), epochs=1, folder=tmp_path / "run", **settings)
+    resumed = jaxnn.fit(recipe, stream(tiny.train), epochs=3, resume=tmp_path / "run", **settings)
+    same_bits(resumed.state.params, whole.state.params)
+    assert [epoch.step for epoch in resumed.history.epochs] == [2, 4, 6]
+
+
 def test_any_iterable_of_batches(tiny, recipe):
     """In the source's order, ragged batches anywhere, and padded exactly."""
     cuts = [0, 30, 47, 62, 70]
