@@ -34,6 +34,7 @@ def command(name, *options, cwd):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_help_explains_every_option(tmp_path, name):
     result = command(name, "--help", cwd=tmp_path)

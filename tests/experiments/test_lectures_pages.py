@@ -85,6 +85,7 @@ def numpy_path(name, gradient, start, rate, steps):
     return np.array(points)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("surface", optimizer_paths.SCENES)
 @pytest.mark.parametrize(
     "name", ["sgd", "momentum", "momentum, rate inside", "nesterov, lookahead"]

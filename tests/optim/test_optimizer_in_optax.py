@@ -31,6 +31,7 @@ def warm(row, tx, params, grad, steps=2):
     return state
 
 
+@pytest.mark.slow
 @EVERY_ROW
 def test_an_unknown_extra_argument_is_ignored(row, params, grad):
     tx = row.make()
@@ -178,6 +179,7 @@ def test_the_state_is_made_of_named_tuples_of_arrays(row, params):
     assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(state))
 
 
+@pytest.mark.slow
 @EVERY_STATE
 def test_the_state_goes_through_bytes(row, params, grad):
     tx = row.make()

@@ -43,6 +43,7 @@ def assert_same_training(row, actual):
     np.testing.assert_array_equal(*zeros)
 
 
+@pytest.mark.slow
 @EVERY_ROW
 def test_a_batch_over_8_devices_is_trained_as_on_one(row):
     mesh = jax.make_mesh((8,), ("data",), axis_types=(AxisType.Auto,))

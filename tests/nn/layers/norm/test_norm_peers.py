@@ -37,6 +37,7 @@ def test_other_axes_and_masks_as_in_flax(name, mask):
     assert distance(y, flax.apply(variables, X, mask=mask)) < 3e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("axis", [-1, 1, (1, 3)], ids=str)
 @pytest.mark.parametrize("mask", [None, MASK, MASK[:, :1, :1, :1]], ids=["all", "any", "rows"])
 def test_batch_norm_over_other_axes_and_masks_as_in_flax(axis, mask):

@@ -23,6 +23,7 @@ def draws(count, ratio, **options):
     return np.asarray(jax.jit(run)(keys)).astype(int)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pseudo_random", [False, True])
 @pytest.mark.parametrize(("ratio", "outputs"), [(1.0, 11), (1.5, 7), (2.0, 5), (3.5, 3)])
 def test_regions_cover_the_axis_in_steps_that_differ_by_at_most_one(ratio, outputs, pseudo_random):
