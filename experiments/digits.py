@@ -120,8 +120,7 @@ class Optimizer:
     eps: float = 1e-8
     """Added to the root of the second moment, at least 0."""
     weight_decay: float = 1e-2
-    """Strength λ of α·λ·W taken off the weights W at each step, at least 0; biases are left
-    alone."""
+    """Strength λ of α·λ·W taken off the weights W, not the biases, at each step, at least 0."""
 
 
 @dataclass(frozen=True)
@@ -169,10 +168,8 @@ class Config:
 
 def make_recipe(config: Config) -> jaxnn.Recipe:
     """Make the recipe."""
-    optimizer, moves = config.optimizer, config.augmentation
-    controllers = ()
-    if config.patience is not None:
-        controllers = (jaxnn.train.early_stopping(patience=config.patience),)
+    optimizer, moves, patience = config.optimizer, config.augmentation, config.patience
+    controllers = () if patience is None else (jaxnn.train.early_stopping(patience=patience),)
     average = None
     if config.average is not None:
         # A decay of 1 would evaluate the initial weights for ever.
@@ -221,9 +218,7 @@ def main(config: Config) -> jaxnn.Run:
     if folder is None and config.resume is None:
         folder = Path("runs") / time.strftime(f"digits-%Y%m%d-%H%M%S-seed{config.seed}")
     page = jaxnn.report.Page()
-    observers = [jaxnn.report.Progress(), page]
-    if config.log_every is not None:
-        observers.append(StepLines())
+    step_lines = [] if config.log_every is None else [StepLines()]
     try:
         trained = jaxnn.fit(
             recipe,
@@ -232,7 +227,7 @@ def main(config: Config) -> jaxnn.Run:
             batch_size=config.batch_size,
             key=config.seed,
             probes=[jaxnn.inspect.GradientNorm()],
-            observers=observers,
+            observers=[jaxnn.report.Progress(), page, *step_lines],
             steps_per_call=config.log_every,
             folder=folder,
             resume=config.resume,

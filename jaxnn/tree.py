@@ -1,4 +1,4 @@
-"""Path masks and paths of parameter trees, and checks of what their dtypes can hold."""
+"""Path masks and paths of parameter trees, and checks of what dtypes can hold."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from jaxnn.arguments import is_concrete
 __all__ = [
     "Mask",
     "check_held",
+    "host_array",
     "mask_tree",
     "outline",
     "path_name",
@@ -155,6 +156,35 @@ def check_held(name: str, value: Any, tree: Any) -> None:
                 f"{name} must be 0 or in [{low:.2g}, {high:.2g}] for the {dtype.name} of {place}, "
                 f"got {value}"
             )
+
+
+def host_array(name: str, value: Any) -> Any:
+    """Return an array or a list as a NumPy array, or as a JAX array where it holds tracers.
+
+    Raises:
+      ValueError: a ragged list, or integers that JAX would narrow to others, such as a label of
+        2³² to class 0.
+
+    >>> host_array("labels", [0, 2])
+    array([0, 2])
+    """
+    if not all(map(is_concrete, jax.tree.leaves(value))):
+        return jnp.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise ValueError(f"{name} must be an array, got a list of unequal lengths") from None
+    if array.dtype.kind not in "iu" or not array.size:
+        return array
+    kept = np.iinfo(jax.dtypes.canonicalize_dtype(array.dtype))
+    if array.dtype.itemsize > kept.dtype.itemsize:
+        low, high = array.min(), array.max()
+        if low < kept.min or high > kept.max:
+            raise ValueError(
+                f"{name} must hold integers from {kept.min} to {kept.max}, which are all that JAX "
+                f"keeps without 64 bits, got {low if low < kept.min else high}"
+            )
+    return array
 
 
 def refuse_complex(what: str, tree: Any) -> None:

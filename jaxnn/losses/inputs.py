@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnn.arguments import is_concrete
+from jaxnn.tree import host_array
 
 __all__ = [
     "Classes",
@@ -47,31 +47,12 @@ def as_real(name: str, value: Any) -> jax.Array:
     ValueError: labels must hold integers from -2147483648 to 2147483647, which are all that \
 JAX keeps without 64 bits, got 4294967296
     """
-    array = value if isinstance(value, jax.Array) else _from_host(name, value)
+    array = value if isinstance(value, jax.Array) else host_array(name, value)
     if not any(
         jnp.issubdtype(array.dtype, kind) for kind in (jnp.bool_, jnp.integer, jnp.floating)
     ):
         raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
     return jnp.asarray(array)
-
-
-def _from_host(name: str, value: Any) -> Any:
-    if not all(map(is_concrete, jax.tree.leaves(value))):
-        return jnp.asarray(value)  # a list of tracers
-    try:
-        array = np.asarray(value)
-    except ValueError:
-        raise ValueError(f"{name} must be an array, got a list of unequal lengths") from None
-    if array.dtype.kind not in "iu" or not array.size:
-        return array
-    kept = np.iinfo(jax.dtypes.canonicalize_dtype(array.dtype))
-    low, high = array.min(), array.max()
-    if low < kept.min or high > kept.max:
-        raise ValueError(
-            f"{name} must hold integers from {kept.min} to {kept.max}, which are all that JAX "
-            f"keeps without 64 bits, got {low if low < kept.min else high}"
-        )
-    return array
 
 
 def as_classes(labels: jax.Array) -> jax.Array:

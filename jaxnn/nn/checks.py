@@ -17,8 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax.errors import ScopeParamShapeError
 
-from jaxnn.arguments import check_knob, is_concrete
-from jaxnn.tree import check_held
+from jaxnn.arguments import check_knob
+from jaxnn.tree import check_held, host_array
 
 __all__ = [
     "check_axes",
@@ -53,7 +53,7 @@ def numbers(
     >>> numbers("x", [0, 2])
     Array([0, 2], dtype=int32)
     """
-    array = value if isinstance(value, jax.Array) else _from_host(name, value)
+    array = value if isinstance(value, jax.Array) else host_array(name, value)
     kinds = (jnp.bool_, jnp.integer, jnp.floating, *((jnp.complexfloating,) if complex_too else ()))
     is_time = isinstance(array, np.ndarray) and array.dtype.kind in "mM"
     if is_time or not any(jnp.issubdtype(array.dtype, kind) for kind in kinds):
@@ -78,26 +78,6 @@ def _described(value: Any, array: Any) -> str:
         return f"dtype {array.dtype}"
     text = repr(value)
     return text if len(text) <= 100 else f"{text[:97]}..."
-
-
-def _from_host(name: str, value: Any) -> Any:
-    if not all(map(is_concrete, jax.tree.leaves(value))):
-        return jnp.asarray(value)  # a list of tracers
-    try:
-        array = np.asarray(value)
-    except ValueError:
-        raise ValueError(f"{name} must be an array, got a list of unequal lengths") from None
-    if array.dtype.kind not in "iu" or not array.size:
-        return array
-    kept = np.iinfo(jax.dtypes.canonicalize_dtype(array.dtype))
-    if array.dtype.itemsize > kept.dtype.itemsize:
-        low, high = array.min(), array.max()
-        if low < kept.min or high > kept.max:
-            raise ValueError(
-                f"{name} must hold integers from {kept.min} to {kept.max}, which are all that JAX "
-                f"keeps without 64 bits, got {low if low < kept.min else high}"
-            )
-    return array
 
 
 def checked_inputs(*, axes: int = 0) -> Callable[[_Call], _Call]:

@@ -99,9 +99,9 @@ def tap(name: str, x: jax.Array, *, site: str = "activation") -> jax.Array:
     """
     check_choice("site", site, SITES)
     check_text("name", name)
-    numbers("x", x)
-    if not jnp.issubdtype(jnp.result_type(x), jnp.floating):
-        raise TypeError(f"x must be a floating-point array, got {jnp.result_type(x)} at {name!r}")
+    x = numbers("x", x)
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        raise TypeError(f"x must be a floating-point array, got {x.dtype} at {name!r}")
     listener = _LISTENER.get()
     if listener is None:
         return x

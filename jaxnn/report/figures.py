@@ -208,16 +208,8 @@ def _draw_gap(axes: Axes, train: _Points, val: _Points) -> None:
     if x.size:
         low, high = train.y[in_train], val.y[in_val]
         gap = number(abs(high[-1] - low[-1]), 3)
-        axes.fill_between(
-            x,
-            low,
-            high,
-            color=INK,
-            alpha=0.1,
-            linewidth=0,
-            label=f"gap, {gap} at the end",
-            gid="gap",
-        )
+        fill = {"color": INK, "alpha": 0.1, "linewidth": 0, "gid": "gap"}
+        axes.fill_between(x, low, high, label=f"gap, {gap} at the end", **fill)
 
 
 def _set_loss_scale(axes: Axes, drawn: list[_Points]) -> None:

@@ -272,9 +272,12 @@ def test_an_output_that_has_gone_ends_no_run(make_run, error, live, after):
 
 
 def test_a_closed_output_ends_no_run(make_run):
-    text, console = plain()
-    text.close()
-    show(Progress(console), make_run(2))
+    stream = Gone(None, 9)
+    stream.close()
+    console = Console(file=stream, force_terminal=False)
+    show(Progress(console), make_run(5))
+    assert stream.left >= 8  # it is left alone
+    assert console.file is stream
 
 
 def test_what_is_wrong_with_the_display_itself_is_raised(make_run):

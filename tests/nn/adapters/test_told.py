@@ -109,7 +109,12 @@ def test_stochastic_pooling_needs_the_mode_too():
     ids=lambda layer: type(layer).__name__,
 )
 def test_a_model_that_needs_no_mode_needs_no_keyword(layer):
-    as_functional(Inside(layer)).init(KEY, X)
+    model = as_functional(Inside(layer))
+    params, state = model.init(KEY, X)
+    trained, moved = model.apply(params, state, X, train=True, keys=KEYS, weight=None)
+    evaluated, _ = model.apply(params, state, X, train=False, keys=KEYS, weight=None)
+    np.testing.assert_array_equal(trained, evaluated)
+    assert not jax.tree.leaves(moved)
 
 
 class Net(nnx.Module):

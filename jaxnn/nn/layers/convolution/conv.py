@@ -15,7 +15,7 @@ from jaxnn.nn.layers.windows import Padding, Window, explicit_pairs, padding_pai
 __all__ = ["check_kernel", "check_padding", "conv"]
 
 _MODES = {"CIRCULAR": "wrap", "REFLECT": "reflect"}
-_NAMES = ("SAME", "VALID", "CIRCULAR", "REFLECT", "CAUSAL")
+PADDINGS = ("SAME", "VALID", "CIRCULAR", "REFLECT", "CAUSAL")
 
 
 def conv(
@@ -99,7 +99,7 @@ def _padded(
     return x, padding_pairs(padding, x.shape[1:-1], reach, steps)
 
 
-def check_padding(padding: Padding, axes: int, names: tuple[str, ...] = _NAMES) -> None:
+def check_padding(padding: Padding, axes: int, names: tuple[str, ...] = PADDINGS) -> None:
     """Refuse a padding of no known form.
 
     >>> check_padding("SAME", axes=2)

@@ -6,13 +6,13 @@ from typing import Any
 
 import flax.linen as nn
 import jax
-from flax.linen.dtypes import promote_dtype
 
-from jaxnn.arguments import check_flag, check_positive_int
-from jaxnn.nn.checks import check_dtype, check_initializer, checked_inputs
-from jaxnn.nn.initializers.basic import Initializer, he_normal, zeros
-from jaxnn.nn.layers.convolution.conv import check_padding, conv
-from jaxnn.nn.layers.windows import Padding, Window, check_spatial, steps_of, window_of
+from jaxnn.arguments import check_positive_int
+from jaxnn.nn.checks import checked_inputs
+from jaxnn.nn.initializers.basic import Initializer, zeros
+from jaxnn.nn.layers.convolution.conv import PADDINGS, conv
+from jaxnn.nn.layers.convolution.module import check_layer, convolved
+from jaxnn.nn.layers.windows import Padding, Window, check_spatial
 
 __all__ = ["Conv"]
 
@@ -67,51 +67,23 @@ class Conv(nn.Module):
     param_dtype: Any = float
 
     def __post_init__(self) -> None:
-        check_positive_int("features", self.features)
+        check_layer(self, PADDINGS)
         check_positive_int("feature_group_count", self.feature_group_count)
-        check_flag("use_bias", self.use_bias)
-        axes = len(window_of("kernel_size", self.kernel_size))
-        for name in ("strides", "kernel_dilation"):
-            steps_of(name, getattr(self, name), axes)
-        check_padding(self.padding, axes)
         if self.features % self.feature_group_count:
             raise ValueError(
                 f"feature_group_count must divide features, {self.features}, "
                 f"got {self.feature_group_count}"
             )
-        check_initializer("kernel_init", self.kernel_init, none=True)
-        check_initializer("bias_init", self.bias_init)
-        check_dtype("dtype", self.dtype, none=True)
-        check_dtype("param_dtype", self.param_dtype)
         super().__post_init__()
 
     @nn.compact
     @checked_inputs()
     def __call__(self, x: jax.Array) -> jax.Array:
-        axes = check_spatial("kernel_size", self.kernel_size, x)
-        channels = x.shape[-1]
-        if channels % self.feature_group_count:
+        check_spatial("kernel_size", self.kernel_size, x)
+        channels, groups = x.shape[-1], self.feature_group_count
+        if channels % groups:
             raise ValueError(
-                f"feature_group_count must divide the channels of x, {channels}, "
-                f"got {self.feature_group_count}"
+                f"feature_group_count must divide the channels of x, {channels}, got {groups}"
             )
-        window = window_of("kernel_size", self.kernel_size)
-        shape = (*window, channels // self.feature_group_count, self.features)
-        init = self.kernel_init or he_normal()
-        kernel = self.param("kernel", init, shape, self.param_dtype)
-        bias = None
-        if self.use_bias:
-            bias = self.param("bias", self.bias_init, (self.features,), self.param_dtype)
-        x, kernel, bias = promote_dtype(x, kernel, bias, dtype=self.dtype)
-        assert x is not None and kernel is not None  # only the bias may be None
-        leading = x.shape[: -axes - 1]
-        y = conv(
-            x.reshape(-1, *x.shape[-axes - 1 :]),
-            kernel,
-            strides=self.strides,
-            padding=self.padding,
-            kernel_dilation=self.kernel_dilation,
-            feature_group_count=self.feature_group_count,
-        )
-        y = y.reshape(*leading, *y.shape[1:])
-        return y if bias is None else y + bias.reshape((1,) * (y.ndim - 1) + (-1,))
+        ends = (channels // groups, self.features)
+        return convolved(self, conv, x, ends, feature_group_count=groups)

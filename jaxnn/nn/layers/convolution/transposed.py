@@ -7,26 +7,25 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from flax.linen.dtypes import promote_dtype
 
-from jaxnn.arguments import check_flag, check_positive_int
-from jaxnn.nn.checks import check_dtype, check_initializer, checked_inputs, numbers
-from jaxnn.nn.initializers.basic import Initializer, he_normal, zeros
+from jaxnn.arguments import check_flag
+from jaxnn.nn.checks import checked_inputs, numbers
+from jaxnn.nn.initializers.basic import Initializer, zeros
 from jaxnn.nn.layers.convolution.axes import spread
 from jaxnn.nn.layers.convolution.conv import check_kernel, check_padding
 from jaxnn.nn.layers.convolution.geometry import Geometry
+from jaxnn.nn.layers.convolution.module import check_layer, convolved
 from jaxnn.nn.layers.windows import (
     Padding,
     Window,
     check_spatial,
     explicit_pairs,
     steps_of,
-    window_of,
 )
 
 __all__ = ["ConvTranspose", "conv_transpose"]
 
-_NAMES = ("SAME", "VALID", "CIRCULAR")
+_PADDINGS = ("SAME", "VALID", "CIRCULAR")
 
 
 def conv_transpose(
@@ -83,7 +82,7 @@ def conv_transpose(
     steps = steps_of("strides", strides, axes)
     dilation = steps_of("kernel_dilation", kernel_dilation, axes)
     reach = tuple((size - 1) * step + 1 for size, step in zip(window, dilation, strict=True))
-    check_padding(padding, axes, _NAMES)
+    check_padding(padding, axes, _PADDINGS)
     pairs = _around(padding, reach, steps)
     sizes = tuple(
         (size - 1) * step + 2 + sum(pair) - extent
@@ -185,42 +184,15 @@ class ConvTranspose(nn.Module):
     param_dtype: Any = float
 
     def __post_init__(self) -> None:
-        check_positive_int("features", self.features)
+        check_layer(self, _PADDINGS)
         check_flag("transpose_kernel", self.transpose_kernel)
-        check_flag("use_bias", self.use_bias)
-        axes = len(window_of("kernel_size", self.kernel_size))
-        for name in ("strides", "kernel_dilation"):
-            steps_of(name, getattr(self, name), axes)
-        check_padding(self.padding, axes, _NAMES)
-        check_initializer("kernel_init", self.kernel_init, none=True)
-        check_initializer("bias_init", self.bias_init)
-        check_dtype("dtype", self.dtype, none=True)
-        check_dtype("param_dtype", self.param_dtype)
         super().__post_init__()
 
     @nn.compact
     @checked_inputs()
     def __call__(self, x: jax.Array) -> jax.Array:
-        axes = check_spatial("kernel_size", self.kernel_size, x)
-        ends = (x.shape[-1], self.features)
-        shape = (
-            *window_of("kernel_size", self.kernel_size),
-            *(ends[::-1] if self.transpose_kernel else ends),
-        )
-        kernel = self.param("kernel", self.kernel_init or he_normal(), shape, self.param_dtype)
-        bias = None
-        if self.use_bias:
-            bias = self.param("bias", self.bias_init, (self.features,), self.param_dtype)
-        x, kernel, bias = promote_dtype(x, kernel, bias, dtype=self.dtype)
-        assert x is not None and kernel is not None  # only the bias may be None
-        leading = x.shape[: -axes - 1]
-        y = conv_transpose(
-            x.reshape(-1, *x.shape[-axes - 1 :]),
-            kernel,
-            strides=self.strides,
-            padding=self.padding,
-            kernel_dilation=self.kernel_dilation,
-            transpose_kernel=self.transpose_kernel,
-        )
-        y = y.reshape(*leading, *y.shape[1:])
-        return y if bias is None else y + bias.reshape((1,) * (y.ndim - 1) + (-1,))
+        check_spatial("kernel_size", self.kernel_size, x)
+        channels = x.shape[-1]
+        turned = self.transpose_kernel
+        ends = (self.features, channels) if turned else (channels, self.features)
+        return convolved(self, conv_transpose, x, ends, transpose_kernel=turned)
