@@ -21,6 +21,7 @@ from jaxnn import (
     metrics,
     nn,
     optim,
+    population,
     regularizers,
     report,
     scaling,
@@ -29,6 +30,7 @@ from jaxnn import (
 )
 from jaxnn._version import __version__
 from jaxnn.optim import Knob
+from jaxnn.population import Population, fit_population, load_population
 from jaxnn.recipe import Apply, MakeRecipe, Objective, Recipe
 from jaxnn.train import Run, fit, load, load_bundle
 
@@ -37,19 +39,23 @@ __all__ = [
     "Knob",
     "MakeRecipe",
     "Objective",
+    "Population",
     "Recipe",
     "Run",
     "__version__",
     "data",
     "fit",
+    "fit_population",
     "inspect",
     "keys",
     "load",
     "load_bundle",
+    "load_population",
     "losses",
     "metrics",
     "nn",
     "optim",
+    "population",
     "regularizers",
     "report",
     "scaling",

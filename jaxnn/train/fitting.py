@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from jaxnn.arguments import check_positive_int, check_sequence
 from jaxnn.recipe import MakeRecipe, Recipe, build
-from jaxnn.train.bundle.encoding import encoding_of, read_encoding, write_encoding
+from jaxnn.train.bundle.encoding import encoding_of, read_encoding
 from jaxnn.train.control.protocol import finish
 from jaxnn.train.devices.choose import Devices, Rules
-from jaxnn.train.devices.distributed import any_process, is_first, wait_for_all
-from jaxnn.train.devices.transfer import copy
+from jaxnn.train.devices.distributed import is_first
+from jaxnn.train.driving import play
 from jaxnn.train.keeper import Keeper
 from jaxnn.train.loop.loop import Loop
 from jaxnn.train.observers import Observer, chunk_listener, with_progress
 from jaxnn.train.prepare.prepare import prepare
+from jaxnn.train.prepare.settings import recordable
 from jaxnn.train.prepare.setup import Setup
 from jaxnn.train.record.folder import RunFolder, find_folder
 from jaxnn.train.record.history import History
-from jaxnn.train.record.interrupt import Interrupt, deferred_interrupt
 from jaxnn.train.record.records import EpochRecord
 from jaxnn.train.run import Run
 from jaxnn.train.step.own_state import Step, as_given
@@ -158,7 +156,7 @@ def fit(
     watching = with_progress(observers, progress)
     if not is_first():  # of several processes the first alone shows and writes
         watching = []
-    files = find_folder(folder, resume)
+    files = find_folder(folder, resume, RunFolder)
     prepared = prepare(
         Setup(
             recipe=recipe,
@@ -183,7 +181,7 @@ def fit(
         "epochs": total,
         **prepared.config,
         "steps_per_call": steps_per_call,
-        "settings": _recordable(settings),
+        "settings": recordable(settings),
     }
     program, start, done = prepared.program, prepared.state, 0
     given = partial(as_given, program.step)
@@ -215,78 +213,19 @@ def fit(
         on_chunk=chunk_listener(watching),
         cadence=prepared.cadence,
     )
-    keeper = Keeper(files, loop, checkpoint_every, done)
-    shows_state = any(getattr(observer, "reads_state", True) for observer in watching)
-    with ExitStack() as stack, deferred_interrupt() as interrupt:
-        for observer in watching:
-            observer.on_start(run)
-            stack.callback(observer.on_end, run)
-        wait_for_all("jaxnn: before the folder is written")
-        if files is not None:  # not before every observer has agreed to begin
-            files.begin(config, run.history)
-            if is_first():
-                write_encoding(files.path, run.encoding)
-            stack.callback(files.flush)  # before the observers end, whatever ends the run
-            if state is not None and not done:
-                keeper.keep_last(0)  # a start that the arguments of a resumption do not give
-        for record, present in _records(loop, total, keeper, interrupt, shows_state):
-            run.history.epochs.append(record)
-            if present is not None:
-                run.state = given(present)
-            if files is not None:
-                files.append(record)
-            for observer in watching:
-                observer.on_epoch(record)
-        keeper.keep_last(len(run.history.epochs))
-        run.state = given(_finished(program.make_recipe, loop.state))
-        if loop.failure is not None:
-            raise FloatingPointError(loop.failure)
-        if files is not None:
-            files.save_final(run.state, len(run.history.epochs))
-        wait_for_all("jaxnn: until the folder is written")
-        if interrupt.pressed:
-            raise KeyboardInterrupt
+    play(
+        run,
+        loop,
+        total,
+        watching=watching,
+        files=files,
+        keeper=Keeper(files, loop, checkpoint_every, done),
+        # A start that the arguments of a resumption do not give.
+        keeps_start=state is not None and not done,
+        given=given,
+        finished=lambda state: given(_finished(program.make_recipe, state)),
+    )
     return run
-
-
-def _records(
-    loop: Loop, total: int, keeper: Keeper, interrupt: Interrupt, shows_state: bool
-) -> Iterator[tuple[EpochRecord, TrainState | None]]:
-    """The epochs up to `total`, the next one always launched before one is waited for.
-
-    Beside each record stands a copy of the state at the end of its epoch, where somebody wants
-    it: the state itself is donated to the next epoch.
-    """
-    pending = snapshot = None
-    due = False
-    going = not loop.has_ended()  # as a resumed run may have
-    while going or pending is not None:
-        interrupt.pressed = any_process(interrupt.pressed)
-        going = going and loop.epoch < total and not interrupt.pressed
-        launched = loop.launch() if going else None
-        next_due = going and keeper.is_due()
-        next_snapshot = copy(loop.state) if going and (next_due or shows_state) else None
-        if pending is not None:
-            if not going:
-                loop.show_last_chunk()
-            record = loop.collect(pending)
-            yield record, snapshot
-            if record.stopped:
-                return  # the epoch just launched finds the run stopped, and changes nothing
-            if due:
-                keeper.keep(snapshot, record.epoch)
-        pending, snapshot, due = launched, next_snapshot, next_due
-
-
-def _recordable(settings: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    if settings is None:
-        return None
-    if not isinstance(settings, Mapping):
-        raise TypeError(f"settings must be a dict, got {settings!r}")
-    try:
-        return json.loads(json.dumps(dict(settings)))
-    except TypeError as error:
-        raise TypeError(f"settings must be what json can write, got {settings!r}") from error
 
 
 def _finished(make_recipe: MakeRecipe | None, state: TrainState) -> TrainState:
@@ -301,7 +240,8 @@ def _restored(
 ) -> tuple[TrainState, int, History]:
     """The state that a folder kept last, its epochs, and the history up to there."""
     files.require_same_run(config)
-    state, done = files.restore_checkpoint(start) or (start, 0)
+    state, about = files.restore_checkpoint(start) or (start, {"epoch": 0})
+    done = about["epoch"]
     if done > config["epochs"]:
         raise ValueError(
             f"epochs must be at least the {done} that {files.path} has done, got {config['epochs']}"

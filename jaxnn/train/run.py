@@ -167,6 +167,11 @@ def load(folder: str | os.PathLike[str], recipe: Recipe | MakeRecipe) -> Run:
     files = RunFolder(folder)
     files.require_a_run("folder")
     config, make_recipe = files.config(), as_maker(recipe)
+    if config.get("population") is not None:
+        raise ValueError(
+            f"folder must be that of a run, got {files.path}, which holds a population: "
+            "jaxnn.load_population reads it"
+        )
     numbers = jax.tree.map(np.float64, config["knobs"])
     here = json.loads(json.dumps(describe(build(make_recipe, numbers, np.int32(0)))))
     if lines := differences(config["recipe"], here):
@@ -179,8 +184,8 @@ def load(folder: str | os.PathLike[str], recipe: Recipe | MakeRecipe) -> Run:
         config["knobs"],
         from_layout(config["data"]["train"]["layout"]),
     )
-    state, done = files.restore_final(like)
-    history, encoding = files.history(until=done), read_encoding(files.path)
+    state, about = files.restore_final(like)
+    history, encoding = files.history(until=about["epoch"]), read_encoding(files.path)
     return Run(state, history, config, files.path, make_recipe, encoding=encoding)
 
 

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxnn.train import init_state
-from jaxnn.train.loop.cohorts import cohorts_for
 from jaxnn.train.loop.loop import Loop
+from jaxnn.train.loop.roster import arrange, room_for
 from jaxnn.train.prepare.prepare import prepare
 from jaxnn.train.prepare.setup import Setup
 from jaxnn.train.step.state import member_axes
@@ -28,7 +28,8 @@ def loop_of_members(make_recipe, knobs, data, width, *, steps_per_call=None, **s
       **settings: of `Setup`.
     """
     (members,) = {len(values) for values in knobs.values()}
-    slots = cohorts_for(members, width) * width
+    cohorts = room_for(members, width, 1)
+    slots = cohorts * width
     first = {name: float(values[0]) for name, values in knobs.items()}
     ready = prepare(Setup(recipe=make_recipe, data=data, knobs=first, devices=1, **settings))
     filled = jax.tree.map(
@@ -50,7 +51,7 @@ def loop_of_members(make_recipe, knobs, data, width, *, steps_per_call=None, **s
         ready.val,
         ready.key,
         steps_per_call=steps_per_call,
-        members=members,
+        roster=arrange(np.arange(members), cohorts, width),
     )
 
 

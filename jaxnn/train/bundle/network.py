@@ -30,7 +30,7 @@ from jaxnn.train.devices.transfer import fetch
 from jaxnn.train.loop.evaluation import evaluate
 from jaxnn.train.prepare.check_data import check_labels, eval_rows
 from jaxnn.train.step.objective import inputs_of
-from jaxnn.train.step.state import TrainState
+from jaxnn.train.step.state import TrainState, member_axes, member_state
 from jaxnn.train.step.step import predict_step
 
 __all__ = ["ROWS", "Network"]
@@ -41,6 +41,9 @@ ROWS = 512  # of a batch where no gradient is needed and the user does not say
 @dataclass(frozen=True, eq=False)
 class Network:
     """What is needed to compute a model's outputs and metrics.
+
+    With the state of a population, whose members' leaves are (members, …), outputs and metrics
+    have the axis of members first.
 
     Attributes:
       make_recipe: builds the recipe from `state.knobs`.
@@ -69,7 +72,7 @@ class Network:
             self._outputs(name, encode(inputs_in(name, batch, self.trained)), rows)
             for name, batch in _batches("inputs", given, rows)
         ]
-        return jax.tree.map(lambda *parts: np.concatenate(parts), *found)
+        return jax.tree.map(lambda *parts: np.concatenate(parts, self._rows_axis), *found)
 
     def metrics(self, given: Any, batch_size: int) -> dict[str, Any]:
         """Each metric's value, NumPy arrays.
@@ -105,14 +108,29 @@ class Network:
             _predict(self.make_recipe, rows, self.placement, self.state, data, np.int32(index))
             for index in range(steps_in(n, rows))
         ]
-        return jax.tree.map(lambda *parts: np.concatenate(parts)[:n], *fetch(outputs))
+        axis, whole = self._rows_axis, slice(None)
+
+        def joined(*parts: np.ndarray) -> np.ndarray:
+            return np.concatenate(parts, axis)[(*[whole] * axis, slice(n))]
+
+        return jax.tree.map(joined, *fetch(outputs))
+
+    @property
+    def _rows_axis(self) -> int:
+        return self.state.control.stop.ndim
+
+    @property
+    def _one(self) -> TrainState:
+        """The state, or that of the first member."""
+        return member_state(self.state, 0) if self._rows_axis else self.state
 
     def _checked_batch(self, name: str, batch: Any) -> Any:
-        supervised = build(self.make_recipe, self.state.knobs, self.state.clock).loss is not None
+        one = self._one
+        supervised = build(self.make_recipe, one.knobs, one.clock).loss is not None
         batch = narrowed(name, as_batch(name, batch, pairs=supervised))
         check_batch(name, batch)
         self._check_inputs(f"{name}: x" if isinstance(batch, Mapping) else name, inputs_of(batch))
-        check_labels(self.make_recipe, self.state, name, batch)
+        check_labels(self.make_recipe, one, name, batch)
         return batch
 
     def _check_inputs(self, name: str, inputs: Any) -> None:
@@ -126,7 +144,7 @@ class Network:
             lambda leaf: jax.ShapeDtypeStruct((1, *leaf.shape[1:]), leaf.dtype), inputs
         )
         try:
-            _shapes.eval_shape(self.make_recipe, self.state, row)
+            _shapes.eval_shape(self.make_recipe, self._one, row)
         except Exception as error:  # of any type: it is the model's own
             raise ValueError(trained_on(name, inputs, self.trained)) from error
 
@@ -167,6 +185,10 @@ def _predict(
     index: jax.Array,
 ) -> Any:
     batch = take(data, in_order(size(data), rows), index, rows)
+    if state.control.stop.ndim:
+        axes = member_axes(state)
+        each = jax.vmap(partial(predict_step, make_recipe), in_axes=(axes, None))
+        return each(state, batch["x"])
     if placement is None:
         return predict_step(make_recipe, state, batch["x"])
     outputs = predict_step(make_recipe, state, placement.split(batch)["x"])

@@ -39,7 +39,8 @@ class Placement:
     """How a run is spread over devices. It is static, and compares by value.
 
     Attributes:
-      mesh: of devices; its axes are of type Auto and include "data".
+      mesh: of devices; its axes are of type Auto and include "data", or, where it says no more
+        than which devices hold the data of a population, "members".
       rules: pairs (regular expression, spec): how the parameters are split whose path matches.
       zero1: whether optimizer state and averaged parameters are divided over "data".
       per_device: whether each device runs a program of its own (`pmap`).

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 
 from jaxnn.data.batches import take
 from jaxnn.metrics.sums import result
-from jaxnn.train.loop.cohorts import each_cohort, over_members, select_members
+from jaxnn.train.loop.cohorts import each_cohort, over_members, select_members, spread
 from jaxnn.train.loop.evaluation import added
 from jaxnn.train.loop.program import Program
 from jaxnn.train.loop.tally import Tally, step_of
@@ -88,15 +88,18 @@ def _run(
     if live is None:
         return run(state, tally, *inputs)
 
-    def cohort(state: TrainState, tally: Tally) -> tuple[TrainState, Tally]:
-        # One select a chunk freezes members that had stopped before it. Those that stop within
-        # it are frozen by the select with which a step skips what is not finite.
-        stopped = state.control.stop
-        new_state, new_tally = run(state, tally, *inputs)
-        kept = select_members(stopped, _own(state), _own(new_state))
-        return new_state.replace(**kept), select_members(stopped, tally, new_tally)
+    def cohorts(state: TrainState, tally: Tally, inputs: Any, live: jax.Array) -> Any:
+        def cohort(state: TrainState, tally: Tally) -> tuple[TrainState, Tally]:
+            # One select a chunk freezes members that had stopped before it. Those that stop
+            # within it are frozen by the select with which a step skips what is not finite.
+            stopped = state.control.stop
+            new_state, new_tally = run(state, tally, *inputs)
+            kept = select_members(stopped, _own(state), _own(new_state))
+            return new_state.replace(**kept), select_members(stopped, tally, new_tally)
 
-    new, tally = each_cohort(cohort, live, state, tally)
+        return each_cohort(cohort, live, state, tally)
+
+    new, tally = spread(cohorts, program.mesh)(state, tally, inputs, live)
     return new.replace(clock=state.clock + count), tally
 
 

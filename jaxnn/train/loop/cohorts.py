@@ -13,10 +13,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh, PartitionSpec
 
 from jaxnn.train.step.state import TrainState, member_axes
 
-__all__ = ["cohorts_for", "each_cohort", "over_members", "select_members"]
+__all__ = ["MEMBERS", "cohorts_for", "each_cohort", "over_members", "select_members", "spread"]
+
+MEMBERS = "members"  # the mesh axis that cohorts are spread over
 
 
 def cohorts_for(members: int, width: int) -> int:
@@ -41,6 +44,44 @@ def over_members(function: Callable[..., Any], state: TrainState, *, shared: int
     """
     axes = member_axes(state)
     return jax.vmap(function, in_axes=(axes, 0, *[None] * shared), out_axes=(axes, 0))
+
+
+def spread(
+    function: Callable[[TrainState, Any, Any, jax.Array], tuple[TrainState, Any]],
+    mesh: Mesh | None,
+) -> Callable[[TrainState, Any, Any, jax.Array], tuple[TrainState, Any]]:
+    """Let each device of a mesh run a function on its own cohorts; nothing communicates.
+
+    Args:
+      function: `(state, carried, shared, live) -> (state, result)` of cohorts, whose members'
+        leaves are (cohorts, width, …) in state, carried and result; `live` is () int32.
+      mesh: with the axis "members"; None: one device, and the function itself.
+
+    Returns:
+      The function of the cohorts of all devices, with `live` as (devices,).
+    """
+    if mesh is None:
+        return function
+
+    def of_device(state: TrainState, carried: Any, shared: Any, live: jax.Array) -> Any:
+        return function(state, carried, shared, live[0])
+
+    def of_all(state: TrainState, carried: Any, shared: Any, live: jax.Array) -> Any:
+        own, whole = PartitionSpec(MEMBERS), PartitionSpec()
+        states = jax.tree.map(
+            lambda axis: whole if axis is None else own,
+            member_axes(state),
+            is_leaf=lambda node: node is None,
+        )
+        return jax.shard_map(
+            of_device,
+            mesh=mesh,
+            in_specs=(states, own, whole, own),
+            out_specs=(states, own),
+            check_vma=False,
+        )(state, carried, shared, live)
+
+    return of_all
 
 
 def each_cohort(

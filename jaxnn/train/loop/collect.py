@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxnn.train.loop.roster import Roster
 from jaxnn.train.record.records import ChunkRecord, EpochRecord
 
 __all__ = ["Evaluation", "Piece", "chunk_record", "epoch_record"]
@@ -33,7 +34,7 @@ def epoch_record(
     pieces: list[Piece],
     stopped: np.ndarray,
     timing: dict[str, float],
-    members: np.ndarray | None,
+    roster: Roster | None,
     evaluations: list[Evaluation] | None = None,
 ) -> EpochRecord:
     """The record of an epoch.
@@ -45,15 +46,14 @@ def epoch_record(
       pieces: the series of its steps.
       stopped: whether the run, or which member, has ended.
       timing: seconds and rates, of all members together.
-      members: of a population, the ids of its members, (members,) int64; None for a single run.
-        They fill the first slots of the cohorts in order, and the slots behind them are padding.
+      roster: of a population, which members lie where; None for a single run.
       evaluations: those within the epoch, the last of which are the epoch's values; None: the
         run is evaluated at the end of epochs.
     """
     if evaluations:
         values = {**values, **evaluations[-1].values}
-    if members is not None:
-        return _of_members(epoch, step, values, pieces, stopped, timing, members, evaluations)
+    if roster is not None:
+        return _of_members(epoch, step, values, pieces, stopped, timing, roster, evaluations)
     done, steps = _joined(pieces)
     steps |= _evaluated(evaluations or [], int(done), ())
     scalars = {name: float(v) for name, v in values.items() if v.ndim == 0}
@@ -78,19 +78,19 @@ def _of_members(
     pieces: list[Piece],
     stopped: np.ndarray,
     timing: dict[str, float],
-    members: np.ndarray,
+    roster: Roster,
     evaluations: list[Evaluation] | None,
 ) -> EpochRecord:
-    count = len(members)
-    done, steps = _joined([_of_slots(piece, count) for piece in pieces])
+    count = len(roster.ids)
+    done, steps = _joined([_of_members_alone(piece, roster) for piece in pieces])
     of_members = [
-        Evaluation(step, {name: _rows(value, count) for name, value in values.items()})
+        Evaluation(step, {name: roster.of(value) for name, value in values.items()})
         for step, values in evaluations or []
     ]
     steps |= _evaluated(of_members, int(done.max()), (count,))
     for series in steps.values():
         series[np.arange(series.shape[-1]) >= done[:, None]] = math.nan
-    own = {name: _rows(value, count).astype(float) for name, value in values.items()}
+    own = {name: roster.of(value).astype(float) for name, value in values.items()}
     absent = done == 0  # nothing of them was measured: they had stopped before
     for value in own.values():
         value[absent] = math.nan
@@ -103,15 +103,15 @@ def _of_members(
         step=step + int(done.max()),
         values={**{name: v for name, v in own.items() if v.ndim == 1}, **shared},
         steps=steps,
-        stopped=_rows(stopped, count).astype(bool),
+        stopped=roster.of(stopped).astype(bool),
         arrays={name: v for name, v in own.items() if v.ndim > 1},
-        members=members,
+        members=roster.ids,
         done=done.astype(np.int64),
     )
 
 
 def chunk_record(
-    epoch: int, before: int, first: int, measured: Piece, members: np.ndarray | None
+    epoch: int, before: int, first: int, measured: Piece, roster: Roster | None
 ) -> ChunkRecord | None:
     """The record of a chunk; None where no step of it was run, as all had stopped.
 
@@ -120,15 +120,17 @@ def chunk_record(
       before: steps of the epoch that were launched before it.
       first: the number of its first step in the series.
       measured: the series, with the steps of the chunk at their end.
-      members: as in `epoch_record`.
+      roster: as in `epoch_record`.
     """
-    if members is not None:
-        measured = _of_slots(measured, len(members))
+    if roster is not None:
+        measured = _of_members_alone(measured, roster)
     series = {name: values[..., first:] for name, values in measured.series.items()}
     done, steps = _joined([Piece(np.maximum(measured.done - first, 0), series)])
     if not np.any(done):
         return None
-    return ChunkRecord(epoch, before, steps, members, None if members is None else done)
+    if roster is None:
+        return ChunkRecord(epoch, before, steps)
+    return ChunkRecord(epoch, before, steps, roster.ids, done)
 
 
 def _joined(pieces: list[Piece]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -174,12 +176,7 @@ def _unmeasured(steps: dict[str, np.ndarray], done: np.ndarray) -> dict[str, np.
     return {f"train/{name}": nothing for name in steps if name != "skipped"}
 
 
-def _of_slots(piece: Piece, members: int) -> Piece:
+def _of_members_alone(piece: Piece, roster: Roster) -> Piece:
     """A piece with one axis of members, without padding."""
-    series = {name: _rows(values, members) for name, values in piece.series.items()}
-    return Piece(_rows(piece.done, members), series)
-
-
-def _rows(array: np.ndarray, members: int) -> np.ndarray:
-    """(cohorts, width, …) as (members, …)."""
-    return array.reshape(-1, *array.shape[2:])[:members]
+    series = {name: roster.of(values) for name, values in piece.series.items()}
+    return Piece(roster.of(piece.done), series)

@@ -12,10 +12,11 @@ import jax.numpy as jnp
 from jaxnn.optim.rate import last_rate
 from jaxnn.recipe import MakeRecipe, build
 from jaxnn.train.control.protocol import control
-from jaxnn.train.loop.cohorts import each_cohort, over_members
+from jaxnn.train.loop.cohorts import each_cohort, over_members, spread
 from jaxnn.train.loop.evaluation import added, metric_sums, results
 from jaxnn.train.loop.program import Program
 from jaxnn.train.loop.tally import Tally, emptied
+from jaxnn.train.step.skipping import all_finite
 from jaxnn.train.step.state import Skips, TrainState, member_axes
 
 __all__ = ["Measured", "end_epoch", "evaluate_more", "evaluate_within"]
@@ -94,14 +95,17 @@ def _of_all(
         state, measured = measure(state, given, val)
         return program.constrain(state), _everywhere(program, measured)
 
-    def cohort(state: TrainState, given: Any) -> tuple[TrainState, Measured]:
-        return over_members(measure, state, shared=1)(state, given, val)
+    def cohorts(state: TrainState, given: Any, val: Any, live: jax.Array) -> Any:
+        def cohort(state: TrainState, given: Any) -> tuple[TrainState, Measured]:
+            return over_members(measure, state, shared=1)(state, given, val)
 
-    one_cohort = jax.tree.map(lambda leaf: leaf[0], given)
-    shapes = jax.eval_shape(cohort, _first_cohort(state), one_cohort)[1]
-    cohorts = state.control.stop.shape[0]
-    like = jax.tree.map(lambda leaf: jnp.zeros((cohorts, *leaf.shape), leaf.dtype), shapes)
-    return each_cohort(cohort, live, state, given, like)
+        one_cohort = jax.tree.map(lambda leaf: leaf[0], given)
+        shapes = jax.eval_shape(cohort, _first_cohort(state), one_cohort)[1]
+        count = state.control.stop.shape[0]
+        like = jax.tree.map(lambda leaf: jnp.zeros((count, *leaf.shape), leaf.dtype), shapes)
+        return each_cohort(cohort, live, state, given, like)
+
+    return spread(cohorts, program.mesh)(state, given, val, live)
 
 
 def _end_epoch(
@@ -129,7 +133,15 @@ def _end_epoch(
         )
         if evaluates:
             state = _controlled(program.make_recipe, state, values)
+    if program.width is not None:
+        state = _without_ruins(state)
     return state, Measured(values, state.control.stop, state.control.skips)
+
+
+def _without_ruins(state: TrainState) -> TrainState:
+    """A member of a population ends where its parameters are no numbers any more."""
+    ruined = ~all_finite((state.params, state.model_state))
+    return state.replace(control=state.control.replace(stop=state.control.stop | ruined))
 
 
 def _controlled(

@@ -12,7 +12,7 @@ from jaxnn.data.batches import in_order, size, steps_in, take
 from jaxnn.metrics import Sums, add, result
 from jaxnn.recipe import MakeRecipe
 from jaxnn.train.devices.placement import Placement
-from jaxnn.train.step.state import TrainState
+from jaxnn.train.step.state import TrainState, member_axes
 from jaxnn.train.step.step import eval_step
 
 __all__ = ["added", "evaluate", "metric_sums", "results"]
@@ -74,16 +74,21 @@ def evaluate(
       make_recipe: of the recipe.
       batch_size: rows computed at once.
       placement: of several devices, or None.
-      state: to evaluate.
+      state: to evaluate; of a population members' leaves are (members, …).
       data: pytree of arrays (n, …).
       first: () int32, the number of the first batch.
       before: the sums of the parts before, or None.
 
     Returns:
-      The sums so far, and the values that they give.
+      The sums so far, and the values that they give, of a population (members, …).
     """
-    sums = metric_sums(make_recipe, batch_size, placement, state, data, first)
+
+    def of(state: TrainState) -> dict[str, Sums]:
+        return metric_sums(make_recipe, batch_size, placement, state, data, first)
+
+    several = bool(state.control.stop.ndim)
+    sums = jax.vmap(of, in_axes=(member_axes(state),))(state) if several else of(state)
     if before is not None:
         sums = added(before, sums)
-    found = (sums, results(sums))
+    found = (sums, jax.vmap(results)(sums) if several else results(sums))
     return found if placement is None else placement.everywhere(found)

@@ -21,6 +21,7 @@ from jaxnn.train.loop.chunk import train_chunk, train_rows
 from jaxnn.train.loop.collect import Evaluation, Piece, chunk_record, epoch_record
 from jaxnn.train.loop.epoch_end import Measured, end_epoch, evaluate_more, evaluate_within
 from jaxnn.train.loop.program import Program
+from jaxnn.train.loop.roster import Roster
 from jaxnn.train.loop.source import OnDevice, Source
 from jaxnn.train.loop.tally import Tally, next_series, start_tally, with_probes
 from jaxnn.train.record.records import ChunkRecord, EpochRecord
@@ -37,6 +38,7 @@ class Pending(NamedTuple):
     measured: Measured
     pieces: list[Piece]  # the series of its steps
     evaluations: list[Evaluation]  # within it
+    roster: Roster | None  # the members that train in it
 
 
 class Loop:
@@ -54,7 +56,7 @@ class Loop:
       steps_per_call: steps of a chunk; None: the whole epoch, or of streamed data as many as
         make up some megabytes.
       on_chunk: told what each chunk measured, one chunk late; None: nobody asks.
-      members: of a population, the number of its members, which fill its cohorts in order.
+      roster: of a population, the members that train and where they lie.
       cadence: how often the run is evaluated; None: at the end of each epoch.
     """
 
@@ -69,7 +71,7 @@ class Loop:
         step: int = 0,
         steps_per_call: int | None = None,
         on_chunk: Callable[[ChunkRecord], None] | None = None,
-        members: int | None = None,
+        roster: Roster | None = None,
         cadence: Cadence | None = None,
     ) -> None:
         self.program = program
@@ -78,22 +80,21 @@ class Loop:
         self.state = copy(state)
         self.epoch = epoch
         self.failure: str | None = None  # why the run cannot go on
-        self._train, self._val, self._key = train, val, key
+        self._train, self._val, self.key = train, val, key
         self._step, self._steps_per_call = step, steps_per_call
         self._launched = step  # steps of the run that were launched
         self._cadence = Cadence() if cadence is None else cadence
         self._on_chunk, self._unseen = on_chunk, None
-        self._members = members
+        self.roster = roster
         self._empty: Tally | None = None  # for the next epoch, with series of `_capacity` steps
         self._capacity = 0
-        self._ids = None if members is None else np.arange(members)
         self._since = time.perf_counter()
 
     def launch(self) -> Pending:
         """Start the next epoch on the device, and do not wait for it."""
         tally, pieces, evaluations, capacity = None, [], [], 0
         before = self._launched
-        for chunk in self._train.chunks(self._key, self.epoch, self._steps_per_call):
+        for chunk in self._train.chunks(self.key, self.epoch, self._steps_per_call):
             if tally is None:
                 tally = self._empty_tally(chunk)
             elif chunk.start == 0:
@@ -118,11 +119,11 @@ class Loop:
         )
         self._capacity = capacity
         self.epoch += 1
-        return Pending(self.epoch, measured, pieces, evaluations)
+        return Pending(self.epoch, measured, pieces, evaluations, self.roster)
 
     def collect(self, pending: Pending) -> EpochRecord:
         """Wait for an epoch, and fetch what it measured."""
-        measured, pieces, evaluations = fetch(pending[1:])
+        measured, pieces, evaluations = fetch(pending[1:4])
         self._note_failure(measured.stopped, measured.skips)
         now = time.perf_counter()
         seconds, self._since = now - self._since, now
@@ -134,7 +135,7 @@ class Loop:
             pieces,
             measured.stopped,
             timing,
-            self._ids,
+            pending.roster,
             evaluations if self._cadence.steps is not None else None,
         )
         self._step = record.step
@@ -145,9 +146,13 @@ class Loop:
         if self._unseen is not None:
             unseen, self._unseen = self._unseen, None
             assert self._on_chunk is not None  # or nothing is kept
-            epoch, before, first, piece = unseen
-            if record := chunk_record(epoch, before, first, fetch(piece), self._ids):
+            epoch, before, first, piece, roster = unseen
+            if record := chunk_record(epoch, before, first, fetch(piece), roster):
                 self._on_chunk(record)
+
+    def rearrange(self, state: TrainState, roster: Roster) -> None:
+        """Go on with other members, or members elsewhere, when no epoch is under way."""
+        self.state, self.roster = state, roster
 
     def has_ended(self) -> bool:
         """Whether the state that the loop starts from is that of a run that has ended."""
@@ -210,19 +215,16 @@ class Loop:
             return
         self.show_last_chunk()
         # The next chunk donates the tally, so what is shown later is a copy.
-        self._unseen = (self.epoch + 1, launched, chunk.start, _piece(tally))
+        self._unseen = (self.epoch + 1, launched, chunk.start, _piece(tally), self.roster)
 
     def _note_failure(self, stopped: np.ndarray, skips: Skips) -> None:
         if stopped.ndim == 0 and stopped and skips.in_a_row:
             self.failure = nonfinite_message(self.state, skips)
 
     @property
-    def _live(self) -> np.integer | None:
+    def _live(self) -> np.ndarray | None:
         """The number of live cohorts of a population."""
-        if self._members is None:
-            return None
-        assert self.program.width is not None  # a population has one
-        return np.int32(-(-self._members // self.program.width))
+        return None if self.roster is None else self.roster.live
 
 
 def _piece(tally: Tally) -> Piece:

@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
 from jaxnn.data.batches import size, steps_in, take, with_weight
 from jaxnn.metrics.sums import Sums, as_pairs
@@ -42,6 +43,7 @@ class Program:
         Then a ragged last batch is run in a shape of its own.
       placement: where arrays lie on several devices; None for one device.
       width: members of a cohort, in a population; None for a single run.
+      mesh: of the devices that a population's cohorts are spread over; None for one device.
     """
 
     make_recipe: MakeRecipe | None
@@ -53,6 +55,7 @@ class Program:
     padding_spoils_statistics: bool = False
     placement: Placement | None = None
     width: int | None = None
+    mesh: Mesh | None = None
 
     @property
     def per_device(self) -> bool:

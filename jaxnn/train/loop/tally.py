@@ -9,10 +9,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxnn.data.batches import in_order, size, take
 from jaxnn.metrics.sums import Sums
 from jaxnn.train.devices.compilation import quickly
+from jaxnn.train.loop.cohorts import MEMBERS
 from jaxnn.train.loop.evaluation import results
 from jaxnn.train.loop.program import Program
 from jaxnn.train.step.state import TrainState, member_axes
@@ -54,6 +56,8 @@ def start_tally(program: Program, state: TrainState, data: Any, steps: int) -> T
     tally = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
     if program.placement is not None:
         tally = program.placement.replicate(tally)
+    elif program.mesh is not None:
+        tally = jax.device_put(tally, NamedSharding(program.mesh, PartitionSpec(MEMBERS)))
     else:
         tally = jax.tree.map(jax.device_put, tally)
     return with_probes(program, tally, state, data)

@@ -17,6 +17,7 @@ from jaxnn.describe import describe
 from jaxnn.keys import as_key
 from jaxnn.recipe import as_maker, build
 from jaxnn.train.devices.choose import place_on, unused_accelerator
+from jaxnn.train.devices.placement import Placement
 from jaxnn.train.loop.cadence import Cadence, cadence
 from jaxnn.train.loop.program import Program
 from jaxnn.train.loop.source import OnDevice, Source, Streamed
@@ -55,10 +56,16 @@ class Prepared:
     key: jax.Array
     config: dict[str, Any]
     cadence: Cadence
+    sample: Any  # the training data, or of a stream a first batch, on the host
 
 
-def prepare(setup: Setup) -> Prepared:
+def prepare(setup: Setup, spread: Placement | None = None) -> Prepared:
     """Check the arguments of a run, and make its first state; see `jaxnn.fit`.
+
+    Args:
+      setup: what the user gave.
+      spread: of a population, the devices that its members are spread over, each of which holds
+        all of the data; None: one.
 
     Raises:
       ValueError, TypeError: naming the argument, its value, and what is allowed.
@@ -117,9 +124,9 @@ def prepare(setup: Setup) -> Prepared:
 
     def source(name: str, part: Any, stream: Stream | None, rows: int, apart: bool) -> Source:
         if stream is None:
-            return OnDevice(part, placement, rows, apart)
+            return OnDevice(part, spread or placement, rows, apart)
         check = partial(check_streamed, make_recipe, state, name, part, pairs, check_rows)
-        return Streamed(stream, check, placement, rows, apart)
+        return Streamed(stream, check, spread or placement, rows, apart)
 
     apart = program.padding_spoils_statistics
     return Prepared(
@@ -130,4 +137,5 @@ def prepare(setup: Setup) -> Prepared:
         key,
         config,
         evaluated,
+        train,
     )

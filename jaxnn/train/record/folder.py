@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from typing import Any
+from typing import Any, TypeVar
 
 from jaxnn.arguments import check_path
 from jaxnn.describe import differences
@@ -29,6 +29,7 @@ _IDENTITY = (
     "accumulate",
     "eval_batch_size",
     "data",
+    "population",
 )
 
 
@@ -71,7 +72,7 @@ class RunFolder:
         lines = differences(
             {name: there.get(name) for name in _IDENTITY},
             # Through JSON, so that tuples are lists on both sides.
-            json.loads(json.dumps({name: config[name] for name in _IDENTITY})),
+            json.loads(json.dumps({name: config.get(name) for name in _IDENTITY})),
         )
         if lines:
             raise ValueError(
@@ -117,20 +118,28 @@ class RunFolder:
         if self._writer is not None:
             self._writer.flush()
 
-    def save_checkpoint(self, state: Any, epoch: int) -> None:
-        """Keep the state at the end of the last epoch; older ones go when it is whole."""
+    def save_checkpoint(self, state: Any, epoch: int, about: dict[str, Any] | None = None) -> None:
+        """Keep the state at the end of the last epoch; older ones go when it is whole.
+
+        Args:
+          state: pytree of arrays.
+          epoch: the last.
+          about: what JSON can write, to be kept beside it.
+        """
         self.flush()  # so that no segment has epochs on both sides of a checkpoint
-        checkpoint.save(self._checkpoints / f"{epoch:06d}", state, {"epoch": epoch})
+        checkpoint.save(
+            self._checkpoints / f"{epoch:06d}", state, {**(about or {}), "epoch": epoch}
+        )
         for older in self._epochs():
             if older != epoch and is_first():
                 shutil.rmtree(self._checkpoints / f"{older:06d}")
 
-    def save_final(self, state: Any, epoch: int) -> None:
-        """Keep the state that the run handed back."""
-        checkpoint.save(self._final, state, {"epoch": epoch})
+    def save_final(self, state: Any, epoch: int, about: dict[str, Any] | None = None) -> None:
+        """Keep the state that the run handed back; the arguments are as in `save_checkpoint`."""
+        checkpoint.save(self._final, state, {**(about or {}), "epoch": epoch})
 
-    def restore_checkpoint(self, like: Any) -> tuple[Any, int] | None:
-        """The newest state and its epoch; None where none was kept yet."""
+    def restore_checkpoint(self, like: Any) -> tuple[Any, dict[str, Any]] | None:
+        """The newest state, and its "epoch" with what was kept beside it; None where none is."""
         epochs = self._epochs()
         if not epochs:
             if self._final.exists():
@@ -139,14 +148,12 @@ class RunFolder:
                     "Run.save wrote: it holds a result, for load, and nothing to go on from"
                 )
             return None
-        state, about = checkpoint.restore(self._checkpoints / f"{max(epochs):06d}", like)
-        return state, about["epoch"]
+        return checkpoint.restore(self._checkpoints / f"{max(epochs):06d}", like)
 
-    def restore_final(self, like: Any) -> tuple[Any, int]:
-        """The state that the run handed back, and its epoch."""
+    def restore_final(self, like: Any) -> tuple[Any, dict[str, Any]]:
+        """The state that the run handed back, and its "epoch" with what was kept beside it."""
         self._require_an_end()
-        state, about = checkpoint.restore(self._final, like)
-        return state, about["epoch"]
+        return checkpoint.restore(self._final, like)
 
     def restore_arrays(self) -> dict[str, Any]:
         """The arrays of the state that the run handed back, by their paths."""
@@ -171,16 +178,19 @@ class RunFolder:
         return [int(name) for name in names if name.isdigit()]
 
 
-def find_folder(folder: Any, resume: Any) -> RunFolder | None:
+_Folder = TypeVar("_Folder", bound=RunFolder)
+
+
+def find_folder(folder: Any, resume: Any, kind: type[_Folder]) -> _Folder | None:
     """The folder that `fit` was given, after a look into it; None for a run without."""
     if folder is not None and resume is not None:
         raise ValueError("give folder= for a new run or resume= for an old one, not both")
     if resume is not None:
-        files = RunFolder(check_path("resume", resume))
+        files = kind(check_path("resume", resume))
         files.require_a_run("resume")
         return files
     if folder is None:
         return None
-    files = RunFolder(folder)
+    files = kind(folder)
     files.require_none("folder")
     return files

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxnn.train.step.state import Skips, TrainState
 from jaxnn.tree import path_name
 
-__all__ = ["all_finite", "nonfinite_message", "skip_nonfinite"]
+__all__ = ["all_finite", "nonfinite_message", "nonfinite_names", "skip_nonfinite"]
 
 
 def all_finite(tree: Any) -> jax.Array:
@@ -94,6 +94,12 @@ def _named(state: TrainState) -> list[tuple[str, jax.Array]]:
     ]
 
 
+def nonfinite_names(state: TrainState) -> list[str]:
+    """What `Skips.leaf` counts: the loss, the gradients, and what a step may spoil."""
+    gradients = [path_name(path) for path, _ in jax.tree_util.tree_leaves_with_path(state.params)]
+    return ["the loss", *gradients, *(name for name, _ in _named(state))]
+
+
 def nonfinite_message(state: TrainState, skips: Skips) -> str:
     """What ended a run that skipped too many steps in a row.
 
@@ -101,8 +107,7 @@ def nonfinite_message(state: TrainState, skips: Skips) -> str:
       state: of the run, for the paths of its parameters.
       skips: fetched.
     """
-    gradients = [path_name(path) for path, _ in jax.tree_util.tree_leaves_with_path(state.params)]
-    names = ["the loss", *gradients, *(name for name, _ in _named(state))]
+    names = nonfinite_names(state)
     return (
         f"{int(skips.in_a_row)} steps in a row were not finite, the last of them step "
         f"{int(skips.step)}: NaN or Inf in {names[int(skips.leaf)]}. Parameters are those "

@@ -24,6 +24,7 @@ __all__ = [
     "fresh_control",
     "init_state",
     "member_axes",
+    "member_state",
 ]
 
 
@@ -106,6 +107,20 @@ def member_axes(state: TrainState) -> TrainState:
         control=0,  # type: ignore[arg-type]
         key=0 if state.key.ndim else None,  # type: ignore[arg-type]
     )
+
+
+def member_state(state: TrainState, row: Any) -> TrainState:
+    """The state of one member, as that of a run alone.
+
+    Args:
+      state: whose members' leaves have the axis of members first.
+      row: of the member.
+    """
+
+    def own(axis: int | None, below: Any) -> Any:
+        return below if axis is None else jax.tree.map(lambda leaf: leaf[row], below)
+
+    return jax.tree.map(own, member_axes(state), state, is_leaf=lambda node: node is None)
 
 
 def fresh_control() -> Control:

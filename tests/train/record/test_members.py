@@ -11,10 +11,11 @@ from train_recipes import make_recipe
 import jaxnn
 from jaxnn.train import History
 from jaxnn.train.loop.collect import Piece, chunk_record, epoch_record
+from jaxnn.train.loop.roster import arrange
 from jaxnn.train.record.writer import write_history
 
 COHORTS, WIDTH, MEMBERS, STEPS = 2, 3, 5, 4
-IDS = np.arange(MEMBERS)
+ROSTER = arrange(np.arange(MEMBERS), COHORTS, WIDTH)
 NONE = {"seconds": 2.0, "examples_per_second": 35.0}
 
 
@@ -63,9 +64,9 @@ def fetched(done, pieces=1, skipped=None, stopped=None):
     return together, alone
 
 
-def record_of(parts, step, members=None):
+def record_of(parts, step, roster=None):
     values, pieces, stopped = parts
-    return epoch_record(3, step, values, pieces, stopped, NONE, members)
+    return epoch_record(3, step, values, pieces, stopped, NONE, roster)
 
 
 SKIPPED = np.array([[0, 1, 0, 0], [0, 0, 0, 0], [1, 1, 0, 0], [0, 0, 0, 0], [1, 0, 0, 1]])
@@ -76,7 +77,7 @@ SKIPPED = np.array([[0, 1, 0, 0], [0, 0, 0, 0], [1, 1, 0, 0], [0, 0, 0, 0], [1, 
 @pytest.mark.parametrize("done", [(4, 4, 4, 4, 4), (4, 3, 2, 4, 1), (2, 1, 2, 2, 2)])
 def test_five_members_in_two_cohorts_of_three(pieces, skipped, done):
     together, alone = fetched(done, pieces, skipped)
-    record = record_of(together, 8, IDS)
+    record = record_of(together, 8, ROSTER)
     assert record.step == 8 + max(done)
     assert record.members.tolist() == [0, 1, 2, 3, 4]
     assert record.done.tolist() == list(done)
@@ -92,14 +93,14 @@ def test_five_members_in_two_cohorts_of_three(pieces, skipped, done):
 
 def test_a_member_whose_steps_were_all_skipped_measured_nothing():
     together, _ = fetched((4, 4, 2, 4, 4), skipped=SKIPPED)
-    record = record_of(together, 0, IDS)
+    record = record_of(together, 0, ROSTER)
     assert np.isnan(record.values["train/loss"]).tolist() == [False, False, True, False, False]
     assert np.isfinite(record.values["train/skipped"]).all()
 
 
 def test_a_member_that_had_stopped_is_nan_everywhere():
     together, _ = fetched((4, 0, 4, 4, 4))
-    record = record_of(together, 8, IDS)
+    record = record_of(together, 8, ROSTER)
     for name in ("train/loss", "train/skipped"):
         assert np.isnan(record.values[name]).tolist() == [False, True, False, False, False]
     assert np.isnan(record.arrays["val/confusion"][1]).all()
@@ -110,8 +111,8 @@ def test_a_member_that_had_stopped_is_nan_everywhere():
 
 def test_a_chunk_of_members():
     together, alone = fetched((4, 3, 2, 4, 1), skipped=SKIPPED)
-    (piece,), epoch = together[1], record_of(together, 0, IDS)
-    record = chunk_record(3, 2, 2, piece, IDS)
+    (piece,), epoch = together[1], record_of(together, 0, ROSTER)
+    record = chunk_record(3, 2, 2, piece, ROSTER)
     assert (record.epoch, record.start) == (3, 2)
     assert record.done.tolist() == [2, 1, 0, 2, 0]
     np.testing.assert_array_equal(record.steps["loss"], epoch.steps["loss"][:, 2:])
@@ -126,7 +127,7 @@ def test_a_chunk_of_members():
 
 def test_a_chunk_in_which_nobody_takes_a_step_is_none():
     together, alone = fetched((2, 1, 2, 2, 2))
-    assert chunk_record(3, 2, 2, together[1][0], IDS) is None
+    assert chunk_record(3, 2, 2, together[1][0], ROSTER) is None
     assert chunk_record(3, 2, 2, alone[0][1][0], None) is None
 
 

@@ -1,0 +1,27 @@
+"""Populations: many settings of a recipe trained in one program."""
+
+from jaxnn.population.devices import cores_as_devices
+from jaxnn.population.evolution import ExploitAndExplore, exploit_and_explore, replay
+from jaxnn.population.fit import fit_population
+from jaxnn.population.loading import load_population
+from jaxnn.population.population import Population
+from jaxnn.population.shrinking import (
+    MedianStopping,
+    SuccessiveHalving,
+    median_stopping,
+    successive_halving,
+)
+
+__all__ = [
+    "ExploitAndExplore",
+    "MedianStopping",
+    "Population",
+    "SuccessiveHalving",
+    "cores_as_devices",
+    "exploit_and_explore",
+    "fit_population",
+    "load_population",
+    "median_stopping",
+    "replay",
+    "successive_halving",
+]

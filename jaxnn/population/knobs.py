@@ -1,0 +1,216 @@
+"""The knobs of a population: checked before anything is compiled, member by member."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxnn.recipe import MakeRecipe, build
+from jaxnn.tree import path_name
+
+__all__ = ["checked_knobs", "knobs_of", "member_knobs"]
+
+
+def checked_knobs(make_recipe: MakeRecipe, knobs: Any, keys: int | None) -> tuple[Any, int]:
+    """Bring the knobs of a population to one value a member, and try each member's recipe.
+
+    Args:
+      make_recipe: what is trained.
+      knobs: pytree of numbers and (members,) arrays.
+      keys: the number of keys where each member has one of its own; None: they share one.
+
+    Returns:
+      The pytree with (members,) float64 arrays alone, and the number of members.
+
+    Raises:
+      ValueError, TypeError: naming the knob or the member, and what is allowed.
+    """
+    if not callable(make_recipe):
+        raise TypeError(
+            "make_recipe must be a function knobs -> Recipe, which a population calls with the "
+            f"knobs of its members, got {make_recipe!r}"
+        )
+    named = [(path_name(path), value) for path, value in jax.tree_util.tree_leaves_with_path(knobs)]
+    columns = [(name, _column(name, value)) for name, value in named]
+    lengths = {name: len(column) for name, column in columns if column.ndim}
+    if keys is not None:
+        lengths["keys"] = keys
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"knobs and keys must be arrays of one length, got {lengths}")
+    members = next(iter(lengths.values()), 0)
+    if not members:
+        raise ValueError(
+            "a population has at least one member: knobs must hold an array of one value a "
+            f"member, or keys= one key a member, got {knobs!r}"
+        )
+    full = [np.broadcast_to(column, members) for _, column in columns]
+    values = jax.tree.unflatten(jax.tree.structure(knobs), full)
+    _refuse_unknown(make_recipe, member_knobs(values, 0))
+    for member in range(members):
+        _try(make_recipe, member_knobs(values, member), member)
+    _refuse_static(make_recipe, values)
+    return values, members
+
+
+def member_knobs(values: Any, member: int) -> Any:
+    """The knobs of one member, NumPy numbers.
+
+    >>> member_knobs({"lr": np.array([0.1, 0.2])}, 1)
+    {'lr': np.float64(0.2)}
+    """
+    return jax.tree.map(lambda column: column[member], values)
+
+
+def knobs_of(values: Any) -> dict[str, np.ndarray]:
+    """The columns of a pytree of knobs by their paths.
+
+    >>> knobs_of({"adam": {"lr": np.array([0.1])}})
+    {'adam/lr': array([0.1])}
+    """
+    flat = jax.tree_util.tree_leaves_with_path(values)
+    return {path_name(path): np.asarray(column) for path, column in flat}
+
+
+def _column(name: str, value: Any) -> np.ndarray:
+    column = np.asarray(value)
+    if column.dtype.kind not in "iuf" and not jax.numpy.issubdtype(column.dtype, np.floating):
+        raise TypeError(f"knobs: {name} must be a number or an array of numbers, got {value!r}")
+    if column.ndim > 1:
+        raise ValueError(
+            f"knobs: {name} must be a number or an array (members,), got the shape {column.shape}"
+        )
+    column = column.astype(np.float64)
+    bad = np.flatnonzero(~np.isfinite(np.atleast_1d(column)))
+    if bad.size:
+        place = f" of member {bad[0]}" if column.ndim else ""
+        raise ValueError(
+            f"knobs: {name}{place} must be finite, got {np.atleast_1d(column)[bad[0]]}"
+        )
+    return column
+
+
+def _try(make_recipe: MakeRecipe, knobs: Any, member: int) -> None:
+    """Build the recipe of one member from plain numbers, which every factory checks."""
+    try:
+        build(make_recipe, knobs, np.int32(0))
+    except (ValueError, TypeError) as error:
+        shown = ", ".join(f"{name} {float(value):g}" for name, value in knobs_of(knobs).items())
+        raise type(error)(f"knobs of member {member} ({shown}): {error}") from error
+
+
+class _Watched(dict):
+    """Knobs that note which of them are read."""
+
+    def __init__(self, knobs: dict[str, Any], seen: set[str], place: str = "") -> None:
+        super().__init__()
+        self._seen, self._place = seen, place
+        for name, value in knobs.items():
+            inner = isinstance(value, dict)
+            own = _Watched(value, seen, f"{place}{name}/") if inner else value
+            super().__setitem__(name, own)
+
+    def __getitem__(self, name: Any) -> Any:
+        self._seen.add(f"{self._place}{name}")
+        return super().__getitem__(name)
+
+    def __missing__(self, name: Any) -> Any:
+        near = difflib.get_close_matches(str(name), list(map(str, super().__iter__())), 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(
+            f"make_recipe reads the knob {f'{self._place}{name}'!r}, which knobs= lacks{hint} It "
+            f"holds {[f'{self._place}{known}' for known in super().__iter__()]}"
+        )
+
+    def __iter__(self) -> Iterator[Any]:
+        for name in super().__iter__():
+            self._seen.add(f"{self._place}{name}")
+            yield name
+
+    def get(self, name: Any, default: Any = None) -> Any:
+        if name not in self:
+            return default
+        return self[name]
+
+    def pop(self, name: Any, *default: Any) -> Any:
+        self._seen.add(f"{self._place}{name}")
+        return super().pop(name, *default)
+
+    def keys(self) -> Any:
+        return list(self)
+
+    def items(self) -> Any:
+        return [(name, self[name]) for name in self]
+
+    def values(self) -> Any:
+        return [self[name] for name in self]
+
+
+def _flatten(watched: _Watched) -> tuple[list[Any], tuple[Any, ...]]:
+    return watched.values(), tuple(watched.keys())
+
+
+jax.tree_util.register_pytree_node(
+    _Watched, _flatten, lambda names, values: dict(zip(names, values, strict=True))
+)
+
+
+def _refuse_unknown(make_recipe: MakeRecipe, knobs: Any) -> None:
+    """Refuse knobs that `make_recipe` does not read, and a knob that it reads and lacks."""
+    if not isinstance(knobs, dict):
+        return
+    seen: set[str] = set()
+    try:
+        build(make_recipe, _Watched(knobs, seen), np.int32(0))
+    except ValueError as error:
+        if "which knobs= lacks" in str(error):
+            raise
+        return  # the value of a knob, which is refused with its member's number
+    except TypeError:
+        return
+    unread = [name for name in knobs_of(knobs) if name not in seen]
+    if unread:
+        near = difflib.get_close_matches(unread[0], sorted(seen), 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(
+            f"knobs must be read by make_recipe, which does not read {unread}{hint} It reads "
+            f"{sorted(seen)}"
+        )
+
+
+def _refuse_static(make_recipe: MakeRecipe, values: Any) -> None:
+    """Refuse a `make_recipe` that needs a knob as a plain number, as a width is one."""
+
+    def built(knobs: Any) -> int:
+        build(make_recipe, knobs, np.int32(0))
+        return 0
+
+    one = jax.tree.map(lambda column: jax.ShapeDtypeStruct((), float), values)
+    try:
+        jax.eval_shape(built, one)
+    except Exception as error:  # of any type: what needs a number may be anything
+        raise TypeError(
+            f"{_place_in(make_recipe, error)} needs a plain number, such as a size or a choice, "
+            "and a knob is traced, as it differs between the members of one program. Members "
+            "that differ in it train in groups: fit_populations([(make_recipe, knobs), …]) with "
+            "a make_recipe for each value"
+        ) from error
+
+
+def _place_in(make_recipe: Callable[..., Any], error: BaseException) -> str:
+    """The line of `make_recipe` that an error came through."""
+    function: Any = inspect.unwrap(make_recipe)
+    while hasattr(function, "func"):  # of a functools.partial
+        function = function.func
+    code = getattr(function, "__code__", None)
+    frames = traceback.extract_tb(error.__traceback__)
+    mine = [frame for frame in frames if code is not None and frame.filename == code.co_filename]
+    if not mine:
+        return "make_recipe"
+    last = mine[-1]
+    return f"{last.filename}:{last.lineno}: `{last.line}`"
