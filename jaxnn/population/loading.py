@@ -19,7 +19,7 @@ from jaxnn.population.state import finished_states, make_states
 from jaxnn.recipe import MakeRecipe, build
 from jaxnn.train.bundle.encoding import read_encoding
 from jaxnn.train.record.layout import from_layout
-from jaxnn.train.step.state import TrainState
+from jaxnn.train.step.state import TrainState, as_knobs
 
 __all__ = ["load_population"]
 
@@ -45,8 +45,10 @@ def load_population(folder: str | os.PathLike[str], make_recipe: MakeRecipe) -> 
         config["knobs"],
         is_leaf=lambda node: isinstance(node, list),
     )
-    first = build(make_recipe, member_knobs(knobs, 0), np.int32(0))
-    if lines := differences(config["recipe"], json.loads(json.dumps(describe(first)))):
+    # As the run had them, in which knobs are of JAX's default precision.
+    first = jax.tree.map(lambda knob: np.asarray(knob)[()], as_knobs(member_knobs(knobs, 0)))
+    here = json.loads(json.dumps(describe(build(make_recipe, first, np.int32(0)))))
+    if lines := differences(config["recipe"], here):
         raise ValueError(
             f"make_recipe must be that of the population in {files.path}, got another: "
             + "; ".join(lines[:5])

@@ -13,7 +13,8 @@ import jax
 import numpy as np
 
 from jaxnn.arguments import check_choice, check_positive_int, check_text
-from jaxnn.population.fates import last_epoch
+from jaxnn.describe import describe
+from jaxnn.population.fates import has_diverged, last_epoch
 from jaxnn.population.folder import PopulationFolder
 from jaxnn.population.knobs import knobs_of
 from jaxnn.population.shrinking import latest
@@ -93,6 +94,7 @@ class Population:
         config = {
             **{name: value for name, value in self.config.items() if name != "population"},
             "knobs": jax.tree.map(float, state.knobs),
+            "recipe": describe(build(self.make_recipe, _numbers(state.knobs), np.int32(0))),
             "key": self._key(state),
             "member": member,
         }
@@ -146,7 +148,8 @@ class Population:
             (`early_stopping`, `keep_best`), else "last".
 
         Returns:
-          Runs, with `run.config["member"]`. A member without a finite value is none of them.
+          Runs, with `run.config["member"]`. A member that has diverged, or that has no finite
+          value, is none of them.
 
         Raises:
           ValueError: a name that was not measured or has no direction, or k below 1.
@@ -167,6 +170,7 @@ class Population:
         values = self.history.series(by)
         scores = latest(values) if over == "last" else _best(values, direction)
         signed = np.where(np.isfinite(scores), scores if direction == "min" else -scores, np.inf)
+        signed[[has_diverged(fate) for fate in self.fates]] = np.inf
         order = np.argsort(signed, kind="stable")
         return [self[member] for member in order[:k] if np.isfinite(signed[member])]
 
@@ -253,6 +257,10 @@ def _best(values: np.ndarray, direction: str) -> np.ndarray:
     kept = np.where(finite, values, worst)
     best = kept.min(axis=0) if direction == "min" else kept.max(axis=0)
     return np.where(finite.any(axis=0), best, np.nan)
+
+
+def _numbers(knobs: Any) -> Any:
+    return jax.tree.map(lambda knob: np.asarray(knob)[()], knobs)
 
 
 def _is_list(node: Any) -> bool:

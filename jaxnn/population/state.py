@@ -55,10 +55,13 @@ def make_states(
     def one(key: jax.Array, knobs: Any) -> TrainState:
         return init_state(make_recipe, key, rows, knobs)
 
-    inner = 0 if key.ndim else None
-    like = jax.eval_shape(one, key[0] if key.ndim else key, jax.tree.map(lambda c: c[0], knobs))
-    axes = member_axes(like).replace(key=inner)
-    return jax.vmap(one, in_axes=(inner, 0), out_axes=axes, axis_size=members)(key, knobs)
+    # One after the other: mapped side by side, a scale that is a knob would be multiplied in
+    # another order, and the weights would differ from those of a run alone in their last bit.
+    if key.ndim:
+        states = jax.lax.map(lambda own: one(*own), (key, knobs))
+        return states.replace(clock=states.clock[0])
+    states = jax.lax.map(lambda own: one(key, own), knobs)
+    return states.replace(clock=states.clock[0], key=key)
 
 
 _made = jax.jit(make_states, static_argnums=(0, 4))

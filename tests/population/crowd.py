@@ -38,7 +38,9 @@ def knobs(chosen):
 
 def trained(chosen, data, epochs=EPOCHS, cohort=2, **settings):
     settings = {"batch_size": 16, "key": 5, "devices": 1, **settings}
-    return fit_population(make_recipe, knobs(chosen), data, epochs=epochs, cohort=cohort, **settings)
+    return fit_population(
+        make_recipe, knobs(chosen), data, epochs=epochs, cohort=cohort, **settings
+    )
 
 
 def alone(member, data, epochs=EPOCHS, **settings):
