@@ -30,7 +30,13 @@ from jaxnn import (
 )
 from jaxnn._version import __version__
 from jaxnn.optim import Knob
-from jaxnn.population import Population, fit_population, load_population
+from jaxnn.population import (
+    Population,
+    Populations,
+    fit_population,
+    fit_populations,
+    load_population,
+)
 from jaxnn.recipe import Apply, MakeRecipe, Objective, Recipe
 from jaxnn.train import Run, fit, load, load_bundle
 
@@ -40,12 +46,14 @@ __all__ = [
     "MakeRecipe",
     "Objective",
     "Population",
+    "Populations",
     "Recipe",
     "Run",
     "__version__",
     "data",
     "fit",
     "fit_population",
+    "fit_populations",
     "inspect",
     "keys",
     "load",

@@ -1,10 +1,12 @@
 """Populations: many settings of a recipe trained in one program."""
 
 from jaxnn.population.devices import cores_as_devices
-from jaxnn.population.evolution import ExploitAndExplore, exploit_and_explore, replay
+from jaxnn.population.evolution import ExploitAndExplore, exploit_and_explore
 from jaxnn.population.fit import fit_population
+from jaxnn.population.groups import Populations, fit_populations
 from jaxnn.population.loading import load_population
 from jaxnn.population.population import Population
+from jaxnn.population.replaying import replay, scheduled
 from jaxnn.population.shrinking import (
     MedianStopping,
     SuccessiveHalving,
@@ -16,12 +18,15 @@ __all__ = [
     "ExploitAndExplore",
     "MedianStopping",
     "Population",
+    "Populations",
     "SuccessiveHalving",
     "cores_as_devices",
     "exploit_and_explore",
     "fit_population",
+    "fit_populations",
     "load_population",
     "median_stopping",
     "replay",
+    "scheduled",
     "successive_halving",
 ]

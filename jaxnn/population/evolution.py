@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxnn.arguments import check_knob, check_positive_int
 from jaxnn.keys import stream
 from jaxnn.population.crew import Crew
 from jaxnn.population.knobs import knobs_of
+from jaxnn.population.replaying import with_knobs
 from jaxnn.recipe import build
 from jaxnn.train.control.protocol import Mode, mode_of
 from jaxnn.train.devices.transfer import fetch
 from jaxnn.train.loop.loop import Loop
 
-__all__ = ["Evolution", "ExploitAndExplore", "exploit_and_explore", "replay"]
+__all__ = ["Evolution", "ExploitAndExplore", "exploit_and_explore"]
 
 
 @runtime_checkable
@@ -86,7 +86,7 @@ class ExploitAndExplore:
             moved = flat[slots] * np.where(np.asarray(up), factor, 1 / factor)
             flat[slots] = np.clip(moved, *self.bounds.get(name, (-np.inf, np.inf)))
         _check(crew, knobs, roster, worst)
-        loop.rearrange(_with_knobs(crew, state, knobs), roster)
+        loop.rearrange(with_knobs(crew, state, knobs), roster)
         crew.lineage.append(
             {
                 "epoch": epoch,
@@ -155,53 +155,6 @@ def exploit_and_explore(
     return ExploitAndExplore(
         every, float(fraction), perturb, dict(bounds or {}), monitor, mode_of(monitor, mode)
     )
-
-
-@dataclass(frozen=True)
-class Replay:
-    """See `replay`."""
-
-    knobs: Mapping[int, Any]
-    monitor: str = "val/loss"
-    mode: Mode | None = "min"
-
-    @property
-    def first_rung(self) -> int:
-        return min(self.knobs, default=1)
-
-    def acts(self, epoch: int) -> bool:
-        return epoch in self.knobs
-
-    def apply(self, crew: Crew, loop: Loop, scores: np.ndarray, mode: Mode, epoch: int) -> None:
-        state = loop.state
-        knobs = jax.tree.map(
-            lambda leaf, value: np.full(leaf.shape, value, leaf.dtype),
-            state.knobs,
-            self.knobs[epoch],
-        )
-        assert loop.roster is not None  # of a population
-        loop.rearrange(_with_knobs(crew, state, knobs), loop.roster)
-
-
-def replay(schedule: list[tuple[int, Any]]) -> Replay:
-    """Train again with the knobs that a member of an evolved population had, epoch by epoch.
-
-    Args:
-      schedule: of `Population.schedule`: pairs (epoch, knobs), from 0.
-
-    Returns:
-      A rule for `fit_population(evolve=...)`, for a population of that one member: its knobs at
-      the start are those of the first pair.
-
-    >>> replay([(0, {"lr": 0.1}), (4, {"lr": 0.12})]).acts(4)
-    True
-    """
-    return Replay({epoch: knobs for epoch, knobs in schedule if epoch})
-
-
-def _with_knobs(crew: Crew, state: Any, knobs: Any) -> Any:
-    dtypes = jax.tree.map(lambda leaf: leaf.dtype, state.knobs)
-    return crew.place(state.replace(knobs=jax.tree.map(jnp.asarray, knobs, dtypes)))
 
 
 def _check(crew: Crew, knobs: Any, roster: Any, rows: np.ndarray) -> None:

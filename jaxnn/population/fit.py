@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnn.arguments import check_positive_int, check_sequence
+from jaxnn.arguments import check_flag, check_positive_int, check_sequence
 from jaxnn.describe import describe
 from jaxnn.keys import as_key
 from jaxnn.population.crew import Crew
@@ -26,6 +27,7 @@ from jaxnn.population.state import start_states
 from jaxnn.recipe import MakeRecipe, build
 from jaxnn.train.bundle.encoding import encoding_of, read_encoding
 from jaxnn.train.devices.placement import Placement
+from jaxnn.train.loop.source import OnDevice
 from jaxnn.train.observers import Observer, with_progress
 from jaxnn.train.prepare.prepare import prepare
 from jaxnn.train.prepare.settings import recordable
@@ -48,6 +50,7 @@ def fit_population(
     batch_size: int,
     key: Any,
     keys: Any = None,
+    own_batches: bool = False,
     cohort: int | None = None,
     shrink: Shrink | None = None,
     evolve: Evolution | None = None,
@@ -80,12 +83,15 @@ def fit_population(
 
     Args:
       make_recipe: `knobs -> Recipe`, or `(knobs, clock) -> Recipe`; see `jaxnn.MakeRecipe`.
-      knobs: dict, or any pytree, of (members,) arrays of numbers. A single number holds for all.
+      knobs: dict, or any pytree, of (members,) arrays or lists of numbers. A single number holds
+        for all.
       data, epochs, batch_size: as in `jaxnn.fit`.
       key: root of every draw: a key or an integer seed.
       keys: one key a member, (members,), or a sequence of keys and integer seeds: initial weights
         and draws are then each member's own, as of an ensemble over seeds. The batches and their
         order stay those of `key`.
+      own_batches: whether each member also has its own order of batches, that of `fit` with its
+        key. It costs a gather a member.
       cohort: members that train side by side, the width of a cohort. None: what is fastest here,
         as measured before training, which is recorded; a resumed run keeps it.
       shrink: a rule that takes members out: `successive_halving`, `median_stopping`.
@@ -135,6 +141,8 @@ def fit_population(
     own_keys = None if keys is None else _stacked(keys)
     values, members = checked_knobs(make_recipe, knobs, None if own_keys is None else len(own_keys))
     rules = _rules(make_recipe, member_knobs(values, 0), shrink, evolve, total)
+    if check_flag("own_batches", own_batches) and own_keys is None:
+        raise ValueError("own_batches goes with keys=, by which members differ; give both")
     mesh = members_mesh(devices, members)
     prepared = prepare(
         Setup(
@@ -153,6 +161,11 @@ def fit_population(
         ),
         None if mesh is None else Placement(mesh),
     )
+    if own_batches:
+        if not isinstance(prepared.train, OnDevice):
+            raise ValueError("own_batches needs arrays as data, since a stream has one order")
+        prepared.train.own_orders = True
+        prepared.program = replace(prepared.program, own_batches=True)
     spread = 1 if mesh is None else mesh.size
 
     def states_of(count: int) -> TrainState:
@@ -182,9 +195,15 @@ def fit_population(
             "cohort": cohort,
             "devices": crew.devices,
             "keys": None if own_keys is None else jax.random.key_data(own_keys).tolist(),
+            "own_batches": own_batches,
             "shrink": describe(shrink),
             "evolve": describe(evolve),
         },
+        "rungs": [
+            epoch
+            for epoch in range(1, total)
+            if any(rule is not None and rule.acts(epoch) for rule in (shrink, evolve))
+        ],
         "steps_per_call": steps_per_call,
         "settings": recordable(settings),
     }

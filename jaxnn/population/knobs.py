@@ -22,7 +22,7 @@ def checked_knobs(make_recipe: MakeRecipe, knobs: Any, keys: int | None) -> tupl
 
     Args:
       make_recipe: what is trained.
-      knobs: pytree of numbers and (members,) arrays.
+      knobs: pytree of numbers and (members,) arrays or lists of numbers.
       keys: the number of keys where each member has one of its own; None: they share one.
 
     Returns:
@@ -36,7 +36,8 @@ def checked_knobs(make_recipe: MakeRecipe, knobs: Any, keys: int | None) -> tupl
             "make_recipe must be a function knobs -> Recipe, which a population calls with the "
             f"knobs of its members, got {make_recipe!r}"
         )
-    named = [(path_name(path), value) for path, value in jax.tree_util.tree_leaves_with_path(knobs)]
+    flat, structure = jax.tree_util.tree_flatten_with_path(knobs, is_leaf=_is_column)
+    named = [(path_name(path), value) for path, value in flat]
     columns = [(name, _column(name, value)) for name, value in named]
     lengths = {name: len(column) for name, column in columns if column.ndim}
     if keys is not None:
@@ -50,7 +51,7 @@ def checked_knobs(make_recipe: MakeRecipe, knobs: Any, keys: int | None) -> tupl
             f"member, or keys= one key a member, got {knobs!r}"
         )
     full = [np.broadcast_to(column, members) for _, column in columns]
-    values = jax.tree.unflatten(jax.tree.structure(knobs), full)
+    values = jax.tree.unflatten(structure, full)
     _refuse_unknown(make_recipe, member_knobs(values, 0))
     for member in range(members):
         _try(make_recipe, member_knobs(values, member), member)
@@ -75,6 +76,12 @@ def knobs_of(values: Any) -> dict[str, np.ndarray]:
     """
     flat = jax.tree_util.tree_leaves_with_path(values)
     return {path_name(path): np.asarray(column) for path, column in flat}
+
+
+def _is_column(node: Any) -> bool:
+    """Whether this is a list of numbers, which is a knob and no pytree of knobs."""
+    numbers = (int, float, np.number)
+    return isinstance(node, (list, tuple)) and all(isinstance(each, numbers) for each in node)
 
 
 def _column(name: str, value: Any) -> np.ndarray:
@@ -155,9 +162,11 @@ def _flatten(watched: _Watched) -> tuple[list[Any], tuple[Any, ...]]:
     return watched.values(), tuple(watched.keys())
 
 
-jax.tree_util.register_pytree_node(
-    _Watched, _flatten, lambda names, values: dict(zip(names, values, strict=True))
-)
+def _unflatten(names: tuple[Any, ...], values: Any) -> Any:
+    return dict(zip(names, values, strict=True))
+
+
+jax.tree_util.register_pytree_node(_Watched, _flatten, _unflatten)
 
 
 def _refuse_unknown(make_recipe: MakeRecipe, knobs: Any) -> None:

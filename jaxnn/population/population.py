@@ -154,6 +154,10 @@ class Population:
         Raises:
           ValueError: a name that was not measured or has no direction, or k below 1.
         """
+        return [run for run, _ in self.ranked(k, by, over)]
+
+    def ranked(self, k: int, by: str, over: str | None = None) -> list[tuple[Run, float]]:
+        """`best`, each run with the value that it was compared by."""
         k = check_positive_int("k", k)
         check_text("by", by)
         direction = self.config["directions"].get(by)
@@ -172,7 +176,9 @@ class Population:
         signed = np.where(np.isfinite(scores), scores if direction == "min" else -scores, np.inf)
         signed[[has_diverged(fate) for fate in self.fates]] = np.inf
         order = np.argsort(signed, kind="stable")
-        return [self[member] for member in order[:k] if np.isfinite(signed[member])]
+        return [
+            (self[member], float(scores[member])) for member in order[:k] if signed[member] < np.inf
+        ]
 
     def schedule(self, member: int) -> list[tuple[int, Any]]:
         """The knobs that led to a member, through all that it copied; see `replay`.

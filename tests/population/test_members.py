@@ -168,3 +168,19 @@ def test_a_frame_has_a_row_a_member(population):
 def test_every_member_ruined_is_an_error(tiny):
     with pytest.raises(FloatingPointError, match="every member has diverged"):
         trained((3, 3), tiny)
+
+
+def test_members_with_batches_of_their_own_are_runs_with_their_keys(tiny, x64):
+    own = {name: float(column[0]) for name, column in knobs([1]).items()}
+    settings = {"epochs": 2, "batch_size": 16, "devices": 1}
+    population = fit_population(
+        make_recipe, own, tiny, key=1, keys=[7, 8, 9], own_batches=True, cohort=2, **settings
+    )
+    for member, key in enumerate((7, 8, 9)):
+        one = jaxnn.fit(make_recipe, tiny, knobs=own, key=key, **settings)
+        for a, b in zip(
+            jax.tree.leaves(population[member].state.params),
+            jax.tree.leaves(one.state.params),
+            strict=True,
+        ):
+            np.testing.assert_allclose(a, b, rtol=0, atol=1e-9)

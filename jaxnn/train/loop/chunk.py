@@ -8,15 +8,17 @@ a static `Program`, so a second run of the same recipe finds them compiled.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from jaxnn.data.batches import take
+from jaxnn.data.batches import epoch_order, size, take
 from jaxnn.metrics.sums import result
 from jaxnn.train.loop.cohorts import each_cohort, over_members, select_members, spread
+from jaxnn.train.loop.due import Due, due_sets, is_due, sees
 from jaxnn.train.loop.evaluation import added
 from jaxnn.train.loop.program import Program
 from jaxnn.train.loop.tally import Tally, step_of
@@ -43,7 +45,8 @@ def train_chunk(
       state: donated. Of a population, the members' leaves are (cohorts, width, …).
       tally: what the epoch has measured so far; donated.
       data: pytree of arrays (n, …) on the device.
-      order: (at least n,) int32, the rows in the order of training.
+      order: (at least n,) int32, the rows in the order of training; where members have batches
+        of their own, () int32, the number of the epoch from 0.
       start: () int32, the first step.
       count: () int32, the number of steps.
       live: () int32, the number of live cohorts of a population; None for a single run.
@@ -65,7 +68,7 @@ def train_rows(
 
     Args:
       program, state, tally, data, live: as in `train_chunk`.
-      rows: (rows,) int32.
+      rows: (rows,) int32; where members have batches of their own, the number of the epoch.
       index: () int32, the number of the step in its epoch.
     """
     return _run(program, _single, state, tally, (data, rows, index), jnp.int32(1), live)
@@ -122,6 +125,11 @@ def _chunk(
     count: jax.Array,
 ) -> tuple[TrainState, Tally]:
     end, ahead = start + count, program.steps_ahead(data)
+    if program.own_batches:
+        orders = _own_orders(program, state, data, order)
+        take_own = jax.vmap(partial(program.take, data), in_axes=(0, None))
+        _, state, tally = _steps(program, partial(take_own, orders), end, (start, state, tally))
+        return state, tally
     if ahead == 1:
         batch_of = partial(program.take, data, order)
         _, state, tally = _steps(program, batch_of, end, (start, state, tally))
@@ -153,52 +161,89 @@ def _single(
     rows: jax.Array,
     index: jax.Array,
 ) -> tuple[TrainState, Tally]:
-    batch = program.take_rows(data, rows)
-    carry = (index, state, tally)
-    carry = jax.lax.cond(
-        _going(index + 1, carry),
-        partial(_take_step, program, batch),
-        lambda carry: carry,
-        carry,
-    )
+    if program.own_batches:
+        orders, ragged = _own_orders(program, state, data, rows), size(data) % program.batch_size
+        last = orders[:, size(data) - ragged : size(data)]
+        batch = jax.vmap(partial(program.take_rows, data))(last)
+    else:
+        batch = program.take_rows(data, rows)
+    carry, sets = (index, state, tally), due_sets(program.probes)
+    for due in sets:
+        going = _going(index + 1, carry, due=(due, sets) if len(sets) > 1 else None)
+        take_step = partial(_take_step, program, due, batch)
+        carry = jax.lax.cond(going, take_step, lambda carry: carry, carry)
     return carry[1:]
+
+
+def _own_orders(program: Program, state: TrainState, data: Any, epoch: jax.Array) -> jax.Array:
+    """The order of rows of each member of a cohort, by its own key, (width, rows)."""
+
+    def order_of(key: jax.Array) -> jax.Array:
+        return epoch_order(key, epoch, size(data), program.batch_size)
+
+    return jax.vmap(order_of)(state.key)
 
 
 def _steps(
     program: Program, batch_of: Callable[[jax.Array], Any], end: jax.Array, carry: _Carry
 ) -> _Carry:
     """Take the steps up to `end`."""
+    sets, going = due_sets(program.probes), partial(_going, end)
 
-    def body(carry: _Carry) -> _Carry:
-        return _take_step(program, batch_of(carry[0]), carry)
+    def body(due: Due, carry: _Carry) -> _Carry:
+        return _take_step(program, due, batch_of(carry[0]), carry)
 
-    return jax.lax.while_loop(partial(_going, end), body, carry)
+    if len(sets) == 1:
+        return jax.lax.while_loop(going, partial(body, sets[0]), carry)
+
+    # Loops in turn, each as long as its probes are due. A conditional at every step would keep
+    # alive what both its sides read.
+    def turn(carry: _Carry) -> _Carry:
+        for due in sets:
+            carry = jax.lax.while_loop(
+                partial(_going, end, due=(due, sets)), partial(body, due), carry
+            )
+        return carry
+
+    return jax.lax.while_loop(going, turn, carry)
 
 
-def _going(end: jax.Array, carry: _Carry) -> jax.Array:
-    """Whether there is a step to take, and a member that takes it."""
+def _going(
+    end: jax.Array, carry: _Carry, due: tuple[Due, tuple[Due, ...]] | None = None
+) -> jax.Array:
+    """Whether there is a step to take, and a member that takes it.
+
+    Args:
+      end: index of the first step that is not taken.
+      carry: before the step.
+      due: asks for a step at which these cadences of probes are due, among all sets of them.
+    """
     index, state, _ = carry
-    return (index < end) & ~jnp.all(state.control.stop)
+    going = (index < end) & ~jnp.all(state.control.stop)
+    return going if due is None else going & is_due(*due, state.clock)
 
 
-def _take_step(program: Program, batch: Any, carry: _Carry) -> _Carry:
+def _take_step(program: Program, due: Due, batch: Any, carry: _Carry) -> _Carry:
     """One step of a run, or of all members of a cohort, and what it measured."""
     index, state, tally = carry
-    step: Callable[..., Any] = partial(_tallied_step, program)
+    step: Callable[..., Any] = partial(_tallied_step, program, due)
     if program.width is not None:
-        step = over_members(step, state, shared=2)
+        own = 1 if program.own_batches else 0
+        step = over_members(step, state, own=own, shared=2 - own)
     state, tally = step(state, tally, batch, index)
     return index + 1, state, tally
 
 
 def _tallied_step(
-    program: Program, state: TrainState, tally: Tally, batch: Any, index: jax.Array
+    program: Program, due: Due, state: TrainState, tally: Tally, batch: Any, index: jax.Array
 ) -> tuple[TrainState, Tally]:
     live = ~state.control.stop
-    state, metrics, traces = step_of(program, state, batch)
+    seeing = tuple(probe for probe in program.probes if sees(probe, due))
+    state, metrics, traces = step_of(replace(program, probes=seeing), state, batch)
+    found = iter(traces)
     probes = tuple(
-        probe.update(memory, trace)
-        for probe, memory, trace in zip(program.probes, tally.probes, traces, strict=True)
+        probe.update(memory, next(found)) if sees(probe, due) else memory
+        for probe, memory in zip(program.probes, tally.probes, strict=True)
     )
     if "skipped" in metrics:  # a skipped step is no part of any diagnostic either
         good = live & (metrics["skipped"][0] == 0)

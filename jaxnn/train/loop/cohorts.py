@@ -34,16 +34,19 @@ def cohorts_for(members: int, width: int) -> int:
     return max(2, -(-members // width))
 
 
-def over_members(function: Callable[..., Any], state: TrainState, *, shared: int) -> Any:
+def over_members(
+    function: Callable[..., Any], state: TrainState, *, shared: int, own: int = 0
+) -> Any:
     """Map a function of one member over the members of a cohort.
 
     Args:
-      function: `(state, tally, *shared) -> (state, anything)`.
+      function: `(state, tally, *own, *shared) -> (state, anything)`.
       state: of the cohort; says which leaves are mapped.
-      shared: the number of arguments behind the tally, which all members share.
+      shared: the number of arguments that all members share.
+      own: the number of arguments before them that have an axis of members.
     """
     axes = member_axes(state)
-    return jax.vmap(function, in_axes=(axes, 0, *[None] * shared), out_axes=(axes, 0))
+    return jax.vmap(function, in_axes=(axes, 0, *[0] * own, *[None] * shared), out_axes=(axes, 0))
 
 
 def spread(

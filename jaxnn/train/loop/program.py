@@ -44,6 +44,8 @@ class Program:
       placement: where arrays lie on several devices; None for one device.
       width: members of a cohort, in a population; None for a single run.
       mesh: of the devices that a population's cohorts are spread over; None for one device.
+      own_batches: whether each member of a population has an order of batches of its own, by its
+        own key. An order is then the number of the epoch.
     """
 
     make_recipe: MakeRecipe | None
@@ -56,6 +58,7 @@ class Program:
     placement: Placement | None = None
     width: int | None = None
     mesh: Mesh | None = None
+    own_batches: bool = False
 
     @property
     def per_device(self) -> bool:

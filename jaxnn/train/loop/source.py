@@ -37,6 +37,7 @@ class OnDevice:
     def __init__(
         self, data: Any, placement: Placement | None, batch_size: int, ragged_apart: bool
     ) -> None:
+        self.own_orders = False  # whether members order the rows, so that an order is the epoch
         self.data = send(own_copy(data), placement)
         self.examples = size(data)
         self._batch_size, self._ragged_apart = batch_size, ragged_apart
@@ -44,7 +45,9 @@ class OnDevice:
     def chunks(self, key: jax.Array, epoch: int, steps: int | None) -> Iterator[DataChunk]:
         """The chunks of an epoch, counted from 0, of at most `steps` steps each; None: one."""
         rows = self._batch_size
-        order = quickly(_order, (2, 3))(key, np.int32(epoch), self.examples, rows)
+        order: Any = np.int32(epoch)
+        if not self.own_orders:
+            order = quickly(_order, (2, 3))(key, order, self.examples, rows)
         ragged = self.examples % rows if self._ragged_apart else 0
         whole = steps_in(self.examples - ragged, rows)
         capacity = steps_in(self.examples, rows)
@@ -53,7 +56,7 @@ class OnDevice:
             count = min(every, whole - start)
             yield DataChunk(self.data, order, start, count, self.examples, capacity)
         if ragged:
-            last = order[whole * rows :][:ragged]
+            last = order if self.own_orders else order[whole * rows :][:ragged]
             yield DataChunk(self.data, last, whole, 1, self.examples, capacity, ragged=True)
 
     def evaluation(self) -> Any:

@@ -19,7 +19,7 @@ from jaxnn.train.step.objective import bind, objective_of
 from jaxnn.train.step.state import TrainState
 from jaxnn.train.step.taps import Found, Reduce, Sink, make_sinks, measuring, of_each_probe
 
-__all__ = ["Gradient", "gradient", "objective_value"]
+__all__ = ["Gradient", "gradient", "objective_value", "split_rows"]
 
 
 class Gradient(NamedTuple):
@@ -86,6 +86,19 @@ def gradient(
         metrics["penalty"] = (penalty.astype(float), jnp.ones((), float))
     of_probes = of_each_probe(taps, len(reduces))
     return Gradient(grads, ratio(pair), model_state, metrics, of_probes)
+
+
+def split_rows(batch: Any, accumulate: int) -> Any:
+    """The micro-batches of a batch, each leaf (accumulate, rows, …)."""
+
+    def split(leaf: jax.Array) -> jax.Array:
+        if leaf.shape[0] % accumulate:
+            raise ValueError(
+                f"accumulate must divide the {leaf.shape[0]} rows of a batch, got {accumulate}"
+            )
+        return leaf.reshape(accumulate, leaf.shape[0] // accumulate, *leaf.shape[1:])
+
+    return jax.tree.map(split, batch)
 
 
 def objective_value(recipe: Recipe, state: TrainState, batch: Any) -> Callable[[Any], jax.Array]:
@@ -186,14 +199,7 @@ def _of_micro_batches(
     place: Callable[[Any], Any] | None,
     reduces: Sequence[Reduce | None],
 ) -> _Part:
-    def split(leaf: jax.Array) -> jax.Array:
-        if leaf.shape[0] % accumulate:
-            raise ValueError(
-                f"accumulate must divide the {leaf.shape[0]} rows of a batch, got {accumulate}"
-            )
-        return leaf.reshape(accumulate, leaf.shape[0] // accumulate, *leaf.shape[1:])
-
-    micro_batches = jax.tree.map(split, batch)
+    micro_batches = split_rows(batch, accumulate)
     if place is not None:
         micro_batches = place(micro_batches)
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Collection, Hashable, Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxnn.arguments import check_function, check_positive_int
 from jaxnn.nn.taps import Tap
 from jaxnn.train.step.state import TrainState
-from jaxnn.train.step.trace import Probe, StepTrace, TapProbe
+from jaxnn.train.step.trace import ObjectiveProbe, Probe, StepTrace, TapProbe, every_of
+from jaxnn.train.step.view import View
 
-__all__ = ["StaticProbe", "as_static"]
+__all__ = ["Average", "StaticProbe", "as_static"]
 
 
 class StaticProbe:
@@ -39,6 +41,10 @@ class StaticProbe:
         """See `Probe`; so for the methods."""
         return self.probe.needs
 
+    @property
+    def every(self) -> int:
+        return every_of(self.probe)
+
     def init(self, state: TrainState, shapes: StepTrace) -> Any:
         return self.probe.init(state, shapes)
 
@@ -52,6 +58,13 @@ class StaticProbe:
         assert isinstance(self.probe, TapProbe)  # it needs taps
         return self.probe.reduce(tap)
 
+    def measure(self, view: View) -> Any:
+        assert isinstance(self.probe, ObjectiveProbe)  # it needs what it measures
+        return self.probe.measure(view)
+
+
+_READABLE = ("params", "grads", "updates", "loss")
+
 
 class AverageMemory(NamedTuple):
     """Memory of `Average`."""
@@ -62,10 +75,39 @@ class AverageMemory(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Average:
-    """A plain function `trace -> {name: value}` as a probe: the mean over the epoch's steps."""
+    r"""A function of a step as a probe: the mean of its values over the steps of an epoch.
+
+    $$\bar v = \frac{1}{T} \sum_{t=1}^{T} f(\mathrm{trace}_t)$$
+
+    `fit(probes=[function])` is short for `fit(probes=[Average(function)])`.
+
+    Attributes:
+      function: `trace -> {name: value}`, of scalars or arrays; see `jaxnn.train.StepTrace`.
+      needs: what it reads of the trace, among "params", "grads", "updates" and "loss". What no
+        probe needs is not kept.
+      every: steps from one that is measured to the next.
+
+    >>> import jaxnn
+    >>> recipe = jaxnn.Recipe(
+    ...     jaxnn.nn.MLP((10,)), jaxnn.losses.softmax_cross_entropy, jaxnn.optim.sgd(0.1)
+    ... )
+    >>> def largest(trace):
+    ...     return {"largest": jnp.abs(trace.grads["Dense_0"]["kernel"]).max()}
+    >>> probe = jaxnn.inspect.Average(largest, needs=("grads",), every=5)
+    >>> data = jaxnn.data.digits(key=0)
+    >>> run = jaxnn.fit(recipe, data, epochs=1, batch_size=64, key=1, probes=[probe])
+    >>> run.history.epochs[-1].values["largest"] > 0
+    True
+    """
 
     function: Callable[[StepTrace], Mapping[str, Any]]
-    needs: ClassVar[tuple[str, ...]] = ("params", "grads", "updates", "loss")
+    needs: tuple[str, ...] = ("params", "grads", "updates", "loss")
+    every: int = 1
+
+    def __post_init__(self) -> None:
+        check_function("function", self.function)
+        if isinstance(self.needs, str) or not set(self.needs) <= set(_READABLE):
+            raise ValueError(f"needs must be names among {_READABLE}, got {self.needs!r}")
 
     def init(self, state: TrainState, shapes: StepTrace) -> AverageMemory:
         del state
@@ -114,8 +156,12 @@ def as_static(probe: Any) -> StaticProbe:
         raise ValueError(
             f"needs of a probe must be names among {StepTrace._fields}, got {needs!r} of {probe!r}"
         )
-    if "taps" in needs and not isinstance(probe, TapProbe):
-        raise TypeError(f"a probe that needs taps must have the method reduce, got {probe!r}")
+    for need, method in (("taps", "reduce"), ("measured", "measure")):
+        if need in needs and not callable(getattr(probe, method, None)):
+            raise TypeError(
+                f"a probe that needs {need} must have the method {method}, got {probe!r}"
+            )
+    check_positive_int(f"every of the probe {type(probe).__name__}", every_of(probe))
     return StaticProbe(probe)
 
 

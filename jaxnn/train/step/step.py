@@ -31,7 +31,8 @@ from jaxnn.train.step.objective import (
 )
 from jaxnn.train.step.skipping import all_finite, skip_nonfinite
 from jaxnn.train.step.state import TrainState, check_state
-from jaxnn.train.step.trace import Probe, StepTrace, reduce_of, shown_to
+from jaxnn.train.step.trace import Probe, StepTrace, reduce_of, traces_of
+from jaxnn.train.step.view import View
 
 __all__ = ["eval_step", "evaluated_variables", "predict_step", "traced_step", "train_step"]
 
@@ -114,7 +115,8 @@ def traced_step(
             sound = all_finite((loss, new))
             averaged = jax.tree.map(partial(jnp.where, sound), averaged, state.averaged)
     control = state.control.replace(updates=state.control.updates + 1)
-    whole = StepTrace(params=state.params, grads=grads, updates=updates, loss=loss)
+    view = View(built, state, batch, params, grads, loss, accumulate, place_micro_batches)
+    traces = traces_of(probes, view, taps)
     stepped = state.replace(
         clock=state.clock + 1,
         params=params,
@@ -125,9 +127,6 @@ def traced_step(
     )
     if built.skip_nonfinite is not None:
         stepped, metrics = skip_nonfinite(built.skip_nonfinite, state, stepped, grads, metrics)
-    traces = tuple(
-        shown_to(probe, whole._replace(taps=sums)) for probe, sums in zip(probes, taps, strict=True)
-    )
     return stepped, metrics, traces
 
 
