@@ -8,23 +8,24 @@ from dataclasses import replace
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxnn.arguments import check_flag, check_positive_int, check_sequence
 from jaxnn.describe import describe
 from jaxnn.keys import as_key
-from jaxnn.population.crew import Crew
-from jaxnn.population.devices import members_mesh
-from jaxnn.population.evolution import Evolution
 from jaxnn.population.folder import PopulationFolder
-from jaxnn.population.knobs import checked_knobs, member_knobs
-from jaxnn.population.playing import Rules, train_members
+from jaxnn.population.members.crew import Crew
+from jaxnn.population.members.state import start_states
+from jaxnn.population.playing import train_members
 from jaxnn.population.population import Population
-from jaxnn.population.shrinking import Shrink
-from jaxnn.population.sizing import best_width
-from jaxnn.population.state import start_states
-from jaxnn.recipe import MakeRecipe, build
+from jaxnn.population.prepare.devices import members_mesh
+from jaxnn.population.prepare.keys import stacked_keys
+from jaxnn.population.prepare.knobs import checked_knobs, member_knobs
+from jaxnn.population.prepare.sizing import best_width
+from jaxnn.population.rules.choose import checked_rules
+from jaxnn.population.rules.evolution import Evolution
+from jaxnn.population.rules.shrinking import Shrink
+from jaxnn.recipe import MakeRecipe
 from jaxnn.train.bundle.encoding import encoding_of, read_encoding
 from jaxnn.train.devices.placement import Placement
 from jaxnn.train.loop.source import OnDevice
@@ -138,9 +139,9 @@ def fit_population(
     watching = with_progress(observers, progress)
     files = find_folder(folder, resume, PopulationFolder)
     root = as_key(key)
-    own_keys = None if keys is None else _stacked(keys)
+    own_keys = None if keys is None else stacked_keys(keys)
     values, members = checked_knobs(make_recipe, knobs, None if own_keys is None else len(own_keys))
-    rules = _rules(make_recipe, member_knobs(values, 0), shrink, evolve, total)
+    rules = checked_rules(make_recipe, member_knobs(values, 0), shrink, evolve, total)
     if check_flag("own_batches", own_batches) and own_keys is None:
         raise ValueError("own_batches goes with keys=, by which members differ; give both")
     mesh = members_mesh(devices, members)
@@ -233,48 +234,3 @@ def fit_population(
         steps_per_call,
     )
     return population
-
-
-def _stacked(keys: Any) -> jax.Array:
-    """One key a member, (members,) typed keys.
-
-    Raises:
-      ValueError, TypeError: no sequence of keys, or none.
-    """
-    if isinstance(keys, jax.Array) and jnp.issubdtype(keys.dtype, jax.dtypes.prng_key):
-        if keys.ndim != 1 or not keys.size:
-            raise ValueError(f"keys must be an array (members,), got the shape {keys.shape}")
-        return keys
-    if not hasattr(keys, "__len__") or isinstance(keys, (str, bytes)) or not len(keys):
-        raise TypeError(f"keys must be one key a member, got {keys!r}")
-    return jnp.stack([as_key(each) for each in keys])
-
-
-def _rules(make_recipe: MakeRecipe, knobs: Any, shrink: Any, evolve: Any, epochs: int) -> Rules:
-    """Check the rules, and find which of the values that they monitor is the best.
-
-    Raises:
-      ValueError, TypeError: no rule, one that would never act, or a direction that nobody says.
-    """
-    recipe, modes = build(make_recipe, knobs, np.int32(0)), {}
-    for name, rule, kind in (("shrink", shrink, Shrink), ("evolve", evolve, Evolution)):
-        if rule is None:
-            continue
-        if not isinstance(rule, kind):
-            raise TypeError(
-                f"{name} must be a rule of jaxnn.population, such as successive_halving() for "
-                f"shrink and exploit_and_explore(every=…) for evolve, got {rule!r}"
-            )
-        if rule.first_rung > epochs:
-            raise ValueError(
-                f"{name} must act within the {epochs} epochs, got a first rung behind epoch "
-                f"{rule.first_rung}"
-            )
-        mode = rule.mode or recipe.direction_of(rule.monitor)
-        if mode is None:
-            raise ValueError(
-                f"mode must be given as 'min' or 'max' for monitor={rule.monitor!r} of {name}, "
-                "since nobody says which of its values is the best"
-            )
-        modes[rule.monitor] = mode
-    return Rules(shrink, evolve, modes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from jaxnn.population.crew import Crew
+from jaxnn.population.members.crew import Crew
 from jaxnn.train.loop.loop import Loop
 from jaxnn.train.record.folder import RunFolder
 

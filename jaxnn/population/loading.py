@@ -13,9 +13,9 @@ import numpy as np
 
 from jaxnn.describe import describe, differences
 from jaxnn.population.folder import PopulationFolder
-from jaxnn.population.knobs import member_knobs
+from jaxnn.population.members.state import finished_states, make_states
 from jaxnn.population.population import Population
-from jaxnn.population.state import finished_states, make_states
+from jaxnn.population.prepare.knobs import member_knobs
 from jaxnn.recipe import MakeRecipe, build
 from jaxnn.train.bundle.encoding import read_encoding
 from jaxnn.train.record.layout import from_layout

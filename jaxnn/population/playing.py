@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from jaxnn.population.between import Rungs
-from jaxnn.population.crew import Crew
-from jaxnn.population.evolution import Evolution
-from jaxnn.population.fates import fate_of, has_diverged
 from jaxnn.population.folder import PopulationFolder
+from jaxnn.population.members.crew import Crew
+from jaxnn.population.members.fates import fate_of, has_diverged
 from jaxnn.population.population import Population
-from jaxnn.population.shrinking import Shrink
-from jaxnn.train.control.protocol import Mode
+from jaxnn.population.rules.choose import Rules
+from jaxnn.population.rules.rungs import Rungs
 from jaxnn.train.driving import play
 from jaxnn.train.keeper import Keeper
 from jaxnn.train.loop.loop import Loop
@@ -22,22 +20,7 @@ from jaxnn.train.observers import Observer, chunk_listener
 from jaxnn.train.prepare.prepare import Prepared
 from jaxnn.train.step.state import TrainState, member_state
 
-__all__ = ["Rules", "train_members"]
-
-
-@dataclass(frozen=True)
-class Rules:
-    """What acts on a population between epochs.
-
-    Attributes:
-      shrink: who goes, or None.
-      evolve: who copies whom, or None.
-      modes: of what these two monitor, by its name.
-    """
-
-    shrink: Shrink | None
-    evolve: Evolution | None
-    modes: dict[str, Mode]
+__all__ = ["train_members"]
 
 
 def train_members(

@@ -14,10 +14,9 @@ import numpy as np
 
 from jaxnn.arguments import check_choice, check_positive_int, check_text
 from jaxnn.describe import describe
-from jaxnn.population.fates import has_diverged, last_epoch
 from jaxnn.population.folder import PopulationFolder
-from jaxnn.population.knobs import knobs_of
-from jaxnn.population.shrinking import latest
+from jaxnn.population.members.fates import has_diverged
+from jaxnn.population.table import best_values, latest_values, member_table
 from jaxnn.recipe import MakeRecipe, build
 from jaxnn.train.bundle.encoding import Encoding, write_encoding
 from jaxnn.train.bundle.network import ROWS, Network
@@ -109,23 +108,7 @@ class Population:
           for each value of the record its last and, where the metric has a direction, its best:
           "val/loss", "best val/loss", …
         """
-        columns: dict[str, np.ndarray] = {"member": np.arange(len(self))}
-        columns |= knobs_of(jax.tree.map(np.asarray, self._knobs()))
-        columns["epochs"] = np.array([last_epoch(self.history, i) for i in range(len(self))])
-        columns["ended"] = np.array([str(fate) for fate in self.fates])
-        for name in self.history.names:
-            if name in ("seconds", "examples_per_second"):  # of all members together
-                continue
-            values = self.history.series(name)
-            columns[name] = latest(values)
-            direction = self.config["directions"].get(name)
-            if direction is not None:
-                columns[f"best {name}"] = _best(values, direction)
-        types = [(name, column.dtype) for name, column in columns.items()]
-        table = np.empty(len(self), types)
-        for name, column in columns.items():
-            table[name] = column
-        return table
+        return member_table(self.history, self.config, self._knobs(), self.fates)
 
     def to_pandas(self) -> Any:
         """`table()` as a `pandas.DataFrame`, indexed by "member".
@@ -172,7 +155,7 @@ class Population:
             over = "best" if keeps else "last"
         check_choice("over", over, ("last", "best"))
         values = self.history.series(by)
-        scores = latest(values) if over == "last" else _best(values, direction)
+        scores = latest_values(values) if over == "last" else best_values(values, direction)
         signed = np.where(np.isfinite(scores), scores if direction == "min" else -scores, np.inf)
         signed[[has_diverged(fate) for fate in self.fates]] = np.inf
         order = np.argsort(signed, kind="stable")
@@ -255,14 +238,6 @@ class Population:
     def _key(self, state: TrainState) -> dict[str, Any]:
         impl = str(jax.random.key_impl(state.key))
         return {"impl": impl, "data": np.asarray(jax.random.key_data(state.key)).tolist()}
-
-
-def _best(values: np.ndarray, direction: str) -> np.ndarray:
-    finite = np.isfinite(values)
-    worst = np.inf if direction == "min" else -np.inf
-    kept = np.where(finite, values, worst)
-    best = kept.min(axis=0) if direction == "min" else kept.max(axis=0)
-    return np.where(finite.any(axis=0), best, np.nan)
 
 
 def _numbers(knobs: Any) -> Any:

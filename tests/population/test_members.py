@@ -9,7 +9,7 @@ from crowd import alone, knobs, make_recipe, trained
 
 import jaxnn
 from jaxnn.population import fit_population, successive_halving
-from jaxnn.population.fates import has_diverged
+from jaxnn.population.members.fates import has_diverged
 
 STOPPED, RUINED = 0, 3
 ALL = range(6)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxnn.nn.taps import Listener, Tap, summed
+from jaxnn.nn.taps import Bounds, Listener, Tap, summed
 from jaxnn.tree import path_name
 
 __all__ = ["Found", "Reduce", "Sink", "make_sinks", "measuring", "of_each_probe"]
@@ -32,9 +32,13 @@ class Found:
 
     def __init__(self) -> None:
         self.places: dict[_Place, list[jax.ShapeDtypeStruct]] = {}
+        self.bounds: dict[_Place, Bounds | None] = {}
 
-    def __call__(self, site: str, path: str, x: jax.Array) -> jax.Array:
+    def __call__(self, site: str, path: str, x: jax.Array, bounds: Bounds | None) -> jax.Array:
         """Note down one more tap."""
+        # Of several calls of one layer none may differ, or none is known.
+        alike = self.bounds.setdefault((site, path), bounds) == bounds
+        self.bounds[site, path] = bounds if alike else None
         wide = jnp.promote_types(x.dtype, jnp.float32)
         shapes = self.places.setdefault((site, path), [])
         shapes.append(jax.ShapeDtypeStruct(jnp.shape(x), wide))
@@ -89,7 +93,8 @@ def measuring(
       scale: turns a cotangent into the gradient of the summed loss.
     """
 
-    def listen(site: str, path: str, x: jax.Array) -> jax.Array:
+    def listen(site: str, path: str, x: jax.Array, bounds: Bounds | None) -> jax.Array:
+        del bounds  # as found
         sink = sinks.get(f"{site}/{path}")
         if sink is None:
             return x
@@ -124,7 +129,7 @@ def _reduction(
     sites = found.sites_of(path)
 
     def reduce(x: jax.Array, gradient: jax.Array, real: jax.Array) -> Sink:
-        tap = Tap(site, path, sites, x, gradient, real)
+        tap = Tap(site, path, sites, x, gradient, real, found.bounds[site, path])
         sums = (None if of_probe is None else of_probe(tap) for of_probe in reduces)
         named = partial(_as_float, f"{site}/{path}")
         return Sink(jnp.ones((), jnp.float32), jax.tree_util.tree_map_with_path(named, tuple(sums)))

@@ -11,9 +11,9 @@ import numpy as np
 
 from jaxnn.arguments import check_knob, check_positive_int
 from jaxnn.keys import stream
-from jaxnn.population.crew import Crew
-from jaxnn.population.knobs import knobs_of
-from jaxnn.population.replaying import with_knobs
+from jaxnn.population.members.crew import Crew
+from jaxnn.population.prepare.knobs import knobs_of
+from jaxnn.population.rules.replaying import with_knobs
 from jaxnn.recipe import build
 from jaxnn.train.control.protocol import Mode, mode_of
 from jaxnn.train.devices.transfer import fetch

@@ -10,7 +10,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from jaxnn.population.crew import Crew
+from jaxnn.population.members.crew import Crew
 from jaxnn.train.loop.chunk import train_chunk
 from jaxnn.train.loop.program import Program
 from jaxnn.train.loop.source import Source

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from jaxnn.population.crew import Crew
-from jaxnn.population.evolution import Evolution
-from jaxnn.population.shrinking import Shrink, latest
+from jaxnn.population.members.crew import Crew
+from jaxnn.population.rules.evolution import Evolution
+from jaxnn.population.rules.shrinking import Shrink
+from jaxnn.population.table import latest_values
 from jaxnn.train.control.protocol import Mode
 from jaxnn.train.loop.loop import Loop
 from jaxnn.train.record.history import History
@@ -65,7 +66,7 @@ class Rungs:
             gone = {int(member): "" for member in self._stopped()}
             self._crew.part_with(self._loop, gone, self._history)
         if self._evolve is not None and self._evolve.acts(epoch):
-            scores = latest(self._values(self._evolve.monitor, epoch))
+            scores = latest_values(self._values(self._evolve.monitor, epoch))
             self._evolve.apply(
                 self._crew, self._loop, scores, self._modes[self._evolve.monitor], epoch
             )

@@ -8,8 +8,8 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from jaxnn.population.fates import fate_of
-from jaxnn.population.state import (
+from jaxnn.population.members.fates import fate_of
+from jaxnn.population.members.state import (
     axes_of_members,
     finished_states,
     host_members,

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxnn.arguments import check_positive_int
-from jaxnn.population.crew import Crew
+from jaxnn.population.members.crew import Crew
 from jaxnn.recipe import MakeRecipe, Recipe, build
 from jaxnn.train.control.protocol import Mode
 from jaxnn.train.loop.loop import Loop

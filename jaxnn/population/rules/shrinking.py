@@ -9,13 +9,13 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from jaxnn.arguments import check_positive_int
+from jaxnn.population.table import latest_values
 from jaxnn.train.control.protocol import Mode, mode_of
 
 __all__ = [
     "MedianStopping",
     "Shrink",
     "SuccessiveHalving",
-    "latest",
     "median_stopping",
     "successive_halving",
 ]
@@ -72,7 +72,7 @@ class SuccessiveHalving:
 
     def leaving(self, values: np.ndarray, alive: np.ndarray, mode: Mode) -> np.ndarray:
         keep = math.ceil(len(alive) / self.factor)
-        return alive[np.argsort(_worse(latest(values)[alive], mode), kind="stable")[keep:]]
+        return alive[np.argsort(_worse(latest_values(values)[alive], mode), kind="stable")[keep:]]
 
 
 def successive_halving(
@@ -164,21 +164,6 @@ def median_stopping(
     """
     first, every = check_positive_int("first", first), check_positive_int("every", every)
     return MedianStopping(first, every, monitor, mode_of(monitor, mode))
-
-
-def latest(values: np.ndarray) -> np.ndarray:
-    """The last value of each member that was measured, NaN where none was.
-
-    Args:
-      values: (epochs, members).
-
-    >>> latest(np.array([[1.0, 2.0], [0.5, np.nan]]))
-    array([0.5, 2. ])
-    """
-    found = np.full(values.shape[1], math.nan)
-    for row in values:
-        found = np.where(np.isnan(row), found, row)
-    return found
 
 
 def _worse(values: np.ndarray, mode: Mode) -> Any:

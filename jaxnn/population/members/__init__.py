@@ -1,0 +1,1 @@
+"""The members of a population: their states, who trains, and what ended each."""
