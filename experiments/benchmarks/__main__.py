@@ -31,7 +31,6 @@ Expected there, with JAX 0.10, PyTorch 2.13 and Keras 3.15, as ratios:
     64-100-100-10, dropout            2.3      5.1    2.7              2.2
     784-512-512-10, dropout           1.3      2.8    1.4              1.3
     CNN                               4.8      1.1    5.3              5.2
-    CNN, each of eight members        3.7      0.9    4.0              3.9
     ResNet-20                         1.8      0.7    2.2              2.3
 
 `fit` takes 1.04 and 1.00 of the bare calls' time. The digits reach the end of their first epoch in
@@ -65,6 +64,7 @@ from experiments.benchmarks.tasks import TASKS, Task
 from experiments.benchmarks.timing import matrix_product_rate
 from experiments.options import check_folder, check_numbers, chosen_rows
 from experiments.program import run
+from jaxnn.population import cores_as_devices
 
 FIT, STARTUP = "fit", "start-up"
 _FIT_EPOCHS = {"64-100-100-10, dropout": 400, "784-512-512-10, dropout": 60}
@@ -83,8 +83,8 @@ class Config:
     """Timings of each, taken in turn, at least 1."""
     steps: int | None = None
     """Steps of one timing; None: what each row has of its own, about a second."""
-    members: int = 8
-    """Networks that the row of members trains at once, at least 1."""
+    members: int | None = None
+    """Networks that each row of members trains at once, at least 2; None: as many as it has."""
     memory: bool = True
     """Whether each also trains in a process of its own, for its peak memory."""
     folder: Path | None = None
@@ -133,7 +133,8 @@ def _tasks(config: Config, chosen: Sequence[str]) -> Iterator[Task]:
     for task in TASKS:
         if task.name in chosen:
             task = task if config.steps is None else task.of_steps(config.steps)
-            yield replace(task, members=config.members) if task.members > 1 else task
+            more = task.members > 1 and config.members is not None
+            yield replace(task, members=config.members) if more else task
 
 
 def _overheads(config: Config) -> list[Overhead]:
@@ -188,4 +189,5 @@ def _plain(found: Any) -> Any:
 
 
 if __name__ == "__main__":
+    cores_as_devices()  # for members; all else runs on the first
     run(main, Config, __doc__, keeps_compiled=False)

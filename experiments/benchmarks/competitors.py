@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from experiments.benchmarks.tasks import Set, Start, Task, Trainer
 
-__all__ = ["COMPETITORS", "OURS", "make", "present"]
+__all__ = ["ALONE", "COMPETITORS", "OURS", "make", "present"]
 
 
 class Competitor(NamedTuple):
@@ -22,8 +22,10 @@ class Competitor(NamedTuple):
 
 
 OURS = "jaxnn"
+ALONE = "jaxnn, one alone"  # beside members
 COMPETITORS = {
     OURS: Competitor("ours", "jaxnn"),
+    ALONE: Competitor("ours", "jaxnn", {"alone": True}),
     "Flax loop": Competitor("peers.flax_loop", "flax"),
     "PyTorch": Competitor("peers.torch_eager", "torch"),
     "Keras": Competitor("peers.keras_fit", "keras"),
@@ -50,7 +52,7 @@ def present(wanted: Sequence[str]) -> list[str]:
     there = [
         name
         for name, competitor in COMPETITORS.items()
-        if name != OURS and importlib.util.find_spec(competitor.package) is not None
+        if name not in (OURS, ALONE) and importlib.util.find_spec(competitor.package) is not None
     ]
     for beginning in wanted:
         if not any(_begins(name, beginning) for name in there):

@@ -23,7 +23,7 @@ __all__ = ["write_page"]
 _COLOURS = dict(
     zip(
         (*COMPETITORS, AGAIN),
-        (COLOURS["train"], COLOURS["val"], "#009e73", "#cc79a7", "#e69f00", "#8c8c8c"),
+        (COLOURS["train"], "#56b4e9", COLOURS["val"], "#009e73", "#cc79a7", "#e69f00", "#8c8c8c"),
         strict=True,
     )
 )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache, partial
+from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import jax
@@ -12,13 +13,18 @@ import numpy as np
 
 import jaxnn
 from experiments.benchmarks.tasks import RATE, Set, Start, Task, Trainer
-from jaxnn.data.batches import epoch_order, size, take
+from jaxnn.population.members.crew import Crew
+from jaxnn.population.members.state import start_states
+from jaxnn.population.prepare.devices import members_mesh
+from jaxnn.population.prepare.sizing import best_width
 from jaxnn.recipe import MakeRecipe
+from jaxnn.train.devices.placement import Placement
 from jaxnn.train.devices.transfer import copy
 from jaxnn.train.loop.chunk import train_chunk
 from jaxnn.train.loop.tally import emptied, start_tally
 from jaxnn.train.prepare.prepare import Prepared, prepare
 from jaxnn.train.prepare.setup import Setup
+from jaxnn.train.step.state import TrainState
 
 __all__ = ["begin", "make", "recipe_of"]
 
@@ -48,9 +54,10 @@ def _population_of(task: Task) -> MakeRecipe:
     return make_recipe
 
 
-def make(task: Task, data: Set, start: Start) -> Trainer:
-    """A trainer of one network, or of as many as the task has members."""
-    return _One(task, data, start) if task.members == 1 else _Members(task, data, start)
+def make(task: Task, data: Set, start: Start, alone: bool = False) -> Trainer:
+    """A trainer of one network, or, unless it is `alone`, of as many as the task has members."""
+    one = alone or task.members == 1
+    return _One(task, data, start) if one else _Members(task, data, start)
 
 
 def begin(task: Task, data: Set, start: Start) -> Prepared:
@@ -101,51 +108,88 @@ class _One:
 
 
 class _Members:
-    """The same step mapped over networks, each with a rate of its own."""
+    """What `jaxnn.fit_population` does in an epoch, for networks with a rate of their own."""
 
     def __init__(self, task: Task, data: Set, start: Start) -> None:
         maker, members = _population_of(task), task.members
         self.parameters = _count(start.variables["params"])
         self._task, self._epoch, self._key = task, 0, jax.random.key(0)
-        self._data = {"x": jnp.asarray(data.x), "y": jnp.asarray(data.y)}
-        params = jax.tree.map(jnp.asarray, start.variables["params"])
+        rates = RATE * np.linspace(0.5, 1.5, members)
+        mesh = members_mesh(None, members)
+        prepared = prepare(
+            Setup(
+                recipe=maker,
+                data={"x": data.x, "y": data.y},
+                batch_size=task.batch,
+                key=0,
+                knobs={"rate": rates[0]},
+                devices=1,
+            ),
+            None if mesh is None else Placement(mesh),
+        )
 
-        def first(rate: jax.Array) -> Any:
-            state = jaxnn.train.init_state(maker, self._key, self._data, {"rate": rate})
-            return state.replace(params=params)
+        def states_of(count: int) -> TrainState:
+            chosen = {"rate": rates[np.arange(count) % members]}
+            states = start_states(maker, self._key, prepared.sample, chosen, count)
+            weights = jax.tree.map(
+                lambda leaf: jnp.broadcast_to(leaf, (count, *leaf.shape)),
+                start.variables["params"],
+            )
+            return states.replace(params=weights)
 
-        rates = RATE * jnp.linspace(0.5, 1.5, members)
-        self._states = jax.jit(jax.vmap(first))(rates)
-        self._run = partial(_members_epoch, maker, task.batch, task.batches)
+        devices = 1 if mesh is None else mesh.size
+        self._source, program = prepared.train, prepared.program
+        width = _width(
+            task,
+            lambda: best_width(
+                program,
+                lambda width: Crew(maker, width * devices, width, mesh),
+                states_of,
+                prepared.train,
+                self._key,
+                members,
+            ),
+        )
+        crew = Crew(maker, members, width, mesh)
+        self._program = replace(program, width=width, mesh=mesh)
+        self._state, self._roster = crew.begin(states_of(members), None)
+        self._empty: Any = None
 
     def __call__(self) -> float:
         losses = []
         for _ in range(self._task.epochs):
-            self._states, loss = self._run(
-                self._states, self._data, self._key, np.int32(self._epoch)
+            (chunk,) = self._source.chunks(self._key, self._epoch, None)
+            if self._empty is None:
+                self._empty = start_tally(self._program, self._state, chunk.data, chunk.capacity)
+            self._state, tally = train_chunk(
+                self._program,
+                self._state,
+                self._empty,
+                chunk.data,
+                chunk.order,
+                np.int32(0),
+                np.int32(self._task.batches),
+                self._roster.live,
             )
-            losses.append(loss)
+            self._empty = _emptied(tally)
+            losses.append(tally.sums["loss"])
             self._epoch += 1
-        jax.block_until_ready(self._states)
-        return float(np.mean(jax.device_get(losses)))
+        jax.block_until_ready(self._state)
+        totals, counts = (
+            np.stack([self._roster.of(part) for part in parts])
+            for parts in zip(*jax.device_get(losses), strict=True)
+        )
+        return float(totals.sum() / counts.sum())
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2), donate_argnums=3)
-def _members_epoch(
-    maker: Callable, batch_size: int, steps: int, states: Any, data: Any, key: Any, epoch: Any
-) -> tuple[Any, jax.Array]:
-    """An epoch of all members, who share the order of batches; their mean loss."""
-    order = epoch_order(key, epoch, size(data), batch_size)
-    step = jax.vmap(partial(jaxnn.train.train_step, maker), in_axes=(0, None))
+_WIDTHS: dict[tuple[str, int], int] = {}
 
-    def body(index: jax.Array, carry: tuple[Any, jax.Array]) -> tuple[Any, jax.Array]:
-        states, total = carry
-        states, metrics = step(states, take(data, order, index, batch_size))
-        sums, counts = metrics["loss"]
-        return states, total + jnp.mean(sums / counts)
 
-    states, total = jax.lax.fori_loop(0, steps, body, (states, jnp.zeros(())))
-    return states, total / steps
+def _width(task: Task, measure: Callable[[], int]) -> int:
+    """The width of a cohort, which both trainers of a task share."""
+    if (task.name, task.members) not in _WIDTHS:
+        _WIDTHS[task.name, task.members] = measure()
+    return _WIDTHS[task.name, task.members]
 
 
 def _count(params: Any) -> int:

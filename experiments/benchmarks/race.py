@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from experiments.benchmarks.competitors import OURS, make
+from experiments.benchmarks.competitors import ALONE, OURS, make
 from experiments.benchmarks.tasks import Set, Start, Task, Trainer
 from experiments.benchmarks.timing import Quartiles, alternate, stopwatch
 
@@ -61,6 +61,8 @@ def race(task: Task, peers: Sequence[str], alternations: int, peak_rate: float) 
       RuntimeError: a peer trains another number of parameters, or does not learn.
     """
     data, start = Set.of(task), Start.of(task)
+    if task.members > 1:
+        peers = [ALONE, *peers]
     places = {OURS: OURS, AGAIN: OURS, **{peer: peer for peer in peers}}
     trainers = {name: make(place, task, data, start) for name, place in places.items()}
     _check_sizes(trainers)

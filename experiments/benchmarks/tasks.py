@@ -92,18 +92,28 @@ _CONVNET = Task(
     hidden=(128,),
     channels=(32, 64),
 )
+_LINEAR = Task("784-10", _IMAGES, batch=64, batches=96, epochs=20)
+_SMALL = Task("64-32-32-10", _DIGITS, batch=32, batches=96, epochs=20, hidden=(32, 32))
+_DROPOUT = Task(
+    "64-100-100-10, dropout",
+    _DIGITS,
+    batch=64,
+    batches=96,
+    epochs=10,
+    hidden=(100, 100),
+    dropout=0.5,
+)
+
+
+def _members(task: Task, members: int, batches: int) -> Task:
+    """Return the row of members of a task."""
+    return replace(task, name=f"{task.name}, members", members=members, batches=batches, epochs=1)
+
+
 TASKS = [
-    Task("784-10", _IMAGES, batch=64, batches=96, epochs=20),
-    Task("64-32-32-10", _DIGITS, batch=32, batches=96, epochs=20, hidden=(32, 32)),
-    Task(
-        "64-100-100-10, dropout",
-        _DIGITS,
-        batch=64,
-        batches=96,
-        epochs=10,
-        hidden=(100, 100),
-        dropout=0.5,
-    ),
+    _LINEAR,
+    _SMALL,
+    _DROPOUT,
     Task(
         "784-512-512-10, dropout",
         _IMAGES,
@@ -114,10 +124,13 @@ TASKS = [
         dropout=0.5,
     ),
     _CONVNET,
-    replace(_CONVNET, name="CNN 28×28, members", members=8),
     Task("ResNet-20 32×32", (32, 32, 3), batch=64, batches=8, epochs=1, depth=20),
+    _members(_LINEAR, 128, 64),
+    _members(_SMALL, 128, 96),
+    _members(_DROPOUT, 128, 64),
+    _members(_CONVNET, 8, 16),
 ]
-"""From the smallest to the largest."""
+"""From the smallest to the largest, single networks first."""
 
 
 class Set(NamedTuple):

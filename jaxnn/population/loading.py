@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxnn.arguments import check_function
 from jaxnn.describe import describe, differences
 from jaxnn.population.folder import PopulationFolder
 from jaxnn.population.members.state import finished_states, make_states
@@ -37,6 +38,7 @@ def load_population(folder: str | os.PathLike[str], make_recipe: MakeRecipe) -> 
     Raises:
       ValueError: there is no population, it has not ended, or it is of another recipe.
     """
+    check_function("make_recipe", make_recipe)
     files = PopulationFolder(folder)
     files.require_a_run("folder")
     config = files.config()

@@ -80,9 +80,7 @@ class Population:
           IndexError: no such member.
         """
         count = len(self)
-        if isinstance(member, bool) or not isinstance(member, (int, np.integer)):
-            raise TypeError(f"member must be an integer, got {member!r}")
-        if not -count <= member < count:
+        if not -count <= _checked_id(member) < count:
             raise IndexError(f"member must be an id from 0 to {count - 1}, got {member}")
         member = int(member) % count
         state, history = member_state(self.state, member), self.history.member(member)
@@ -169,6 +167,9 @@ class Population:
         Returns:
           Pairs (epoch, knobs), from (0, …): behind that epoch training went on with those knobs.
         """
+        if not -len(self) <= _checked_id(member) < len(self):
+            raise ValueError(f"member must be an id from 0 to {len(self) - 1}, got {member}")
+        member = int(member) % len(self)
         found: list[tuple[int, Any]] = []
         for event in reversed(self.lineage):
             if str(member) in event["parents"]:
@@ -238,6 +239,12 @@ class Population:
     def _key(self, state: TrainState) -> dict[str, Any]:
         impl = str(jax.random.key_impl(state.key))
         return {"impl": impl, "data": np.asarray(jax.random.key_data(state.key)).tolist()}
+
+
+def _checked_id(member: Any) -> int:
+    if isinstance(member, (bool, np.bool_)) or not isinstance(member, (int, np.integer)):
+        raise TypeError(f"member must be an integer, got {member!r}")
+    return int(member)
 
 
 def _numbers(knobs: Any) -> Any:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from experiments.benchmarks import __main__ as benchmarks
-from experiments.benchmarks.competitors import COMPETITORS, OURS, make, present
+from experiments.benchmarks.competitors import ALONE, COMPETITORS, OURS, make, present
 from experiments.benchmarks.race import AGAIN, race
 from experiments.benchmarks.startup import startup
 from experiments.benchmarks.tasks import TASKS, Set, Start, Task
@@ -33,6 +33,7 @@ def written(tmp_path_factory):
         peers=("flax",),
         alternations=2,
         steps=2,
+        members=2,
         memory=False,
         folder=folder,
     )
@@ -42,7 +43,8 @@ def written(tmp_path_factory):
 def test_the_table_as_json(written):
     folder, _ = written
     table = json.loads((folder / "table.json").read_text("utf-8"))
-    (row,) = table["rows"]
+    row, members = table["rows"]
+    assert (members["members"], set(members["ratios"])) == (2, {ALONE, AGAIN, "Flax loop"})
     assert row["parameters"] == 64 * 32 + 32 + 32 * 32 + 32 + 32 * 10 + 10
     assert set(row["seconds"]) == {OURS, AGAIN, "Flax loop"}
     assert set(row["ratios"]) == {AGAIN, "Flax loop"}
@@ -62,7 +64,7 @@ def test_the_page(written):
     html = (folder / "page.html").read_text("utf-8")
     assert not re.search(r"<(script|link|img)\b", html)
     labels = re.findall(r'<svg [^>]*aria-label="(.*?)"', html)
-    assert len(labels) == 2
+    assert len(labels) == 3  # ratios, and the times of each row
     assert "Flax loop</text>" in html
 
 
@@ -98,7 +100,7 @@ def test_each_turn_begins_with_another():
 
 def test_peers_are_chosen_by_the_beginning_of_their_name():
     assert present(("FLAX",)) == ["Flax loop"]
-    assert set(present(())) <= set(COMPETITORS) - {OURS}
+    assert set(present(())) <= set(COMPETITORS) - {OURS, ALONE}
 
 
 def test_a_name_that_there_is_not_is_refused():

@@ -60,7 +60,7 @@ def cores_as_devices(count: int | None = None) -> int:
       The number of devices.
 
     Raises:
-      RuntimeError: JAX has begun to work, so that it is too late.
+      ValueError: JAX has begun to work with another number, so that it is too late.
 
     >>> import jax
     >>> jax.device_count() > 1 and cores_as_devices(jax.device_count()) == jax.device_count()
@@ -71,9 +71,9 @@ def cores_as_devices(count: int | None = None) -> int:
         jax.config.update("jax_num_cpu_devices", wanted)
     except RuntimeError as error:
         if jax.device_count("cpu") != wanted:
-            raise RuntimeError(
-                f"cores_as_devices must be called before the first operation of JAX, which works "
-                f"with {jax.device_count('cpu')} CPU devices already"
+            raise ValueError(
+                f"count must be {jax.device_count('cpu')}, as JAX works with so many CPU devices "
+                f"already, got {wanted}: call cores_as_devices before the first operation of JAX"
             ) from error
     return wanted
 

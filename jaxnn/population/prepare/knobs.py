@@ -14,7 +14,7 @@ import numpy as np
 from jaxnn.recipe import MakeRecipe, build
 from jaxnn.tree import path_name
 
-__all__ = ["checked_knobs", "knobs_of", "member_knobs"]
+__all__ = ["check_setting", "checked_knobs", "knobs_of", "member_knobs"]
 
 
 def checked_knobs(make_recipe: MakeRecipe, knobs: Any, keys: int | None) -> tuple[Any, int]:
@@ -59,6 +59,29 @@ def checked_knobs(make_recipe: MakeRecipe, knobs: Any, keys: int | None) -> tupl
     return values, members
 
 
+def check_setting(make_recipe: MakeRecipe, knobs: Any) -> None:
+    """Refuse knobs of a single setting that `make_recipe` cannot take.
+
+    Args:
+      make_recipe: what is trained.
+      knobs: pytree of finite numbers.
+
+    Raises:
+      ValueError, TypeError: naming the knob, and what is allowed.
+
+    >>> check_setting(None, {"lr": 0.1})
+    Traceback (most recent call last):
+    ...
+    TypeError: make_recipe must be a function knobs -> Recipe, got None
+    """
+    if not callable(make_recipe):
+        raise TypeError(f"make_recipe must be a function knobs -> Recipe, got {make_recipe!r}")
+    numbers = jax.tree.map(np.float64, knobs)
+    _refuse_unknown(make_recipe, numbers)
+    _try(make_recipe, numbers)
+    _refuse_static(make_recipe, numbers)
+
+
 def member_knobs(values: Any, member: int) -> Any:
     """The knobs of one member, NumPy numbers.
 
@@ -85,7 +108,10 @@ def _is_column(node: Any) -> bool:
 
 
 def _column(name: str, value: Any) -> np.ndarray:
-    column = np.asarray(value)
+    is_key = isinstance(value, jax.Array) and jax.dtypes.issubdtype(
+        value.dtype, jax.dtypes.prng_key
+    )
+    column = np.asarray(None if is_key else value)
     if column.dtype.kind not in "iuf" and not jax.numpy.issubdtype(column.dtype, np.floating):
         raise TypeError(f"knobs: {name} must be a number or an array of numbers, got {value!r}")
     if column.ndim > 1:
@@ -102,13 +128,19 @@ def _column(name: str, value: Any) -> np.ndarray:
     return column
 
 
-def _try(make_recipe: MakeRecipe, knobs: Any, member: int) -> None:
+def _try(make_recipe: MakeRecipe, knobs: Any, member: int | None = None) -> None:
     """Build the recipe of one member from plain numbers, which every factory checks."""
     try:
         build(make_recipe, knobs, np.int32(0))
     except (ValueError, TypeError) as error:
         shown = ", ".join(f"{name} {float(value):g}" for name, value in knobs_of(knobs).items())
-        raise type(error)(f"knobs of member {member} ({shown}): {error}") from error
+        whose = "knobs" if member is None else f"knobs of member {member}"
+        raise type(error)(f"{whose} ({shown}): {error}") from error
+    except Exception as error:  # of any type: it is make_recipe's own
+        raise TypeError(
+            f"knobs must be what make_recipe reads, which ended in {type(error).__name__} "
+            f"({error}) with {knobs!r}"
+        ) from error
 
 
 class _Watched(dict):
@@ -180,7 +212,7 @@ def _refuse_unknown(make_recipe: MakeRecipe, knobs: Any) -> None:
         if "which knobs= lacks" in str(error):
             raise
         return  # the value of a knob, which is refused with its member's number
-    except TypeError:
+    except Exception:  # of any type: it is told with the member's number
         return
     unread = [name for name in knobs_of(knobs) if name not in seen]
     if unread:

@@ -148,13 +148,25 @@ def exploit_and_explore(
         raise ValueError("fraction must be above 0, got 0")
     for name, factor in perturb.items() if isinstance(perturb, Mapping) else [("", perturb)]:
         check_knob(f"perturb: {name}" if name else "perturb", factor, 1)
-    for name, pair in (bounds or {}).items():
-        low, high = pair
-        if not low <= high:
-            raise ValueError(f"bounds: {name} must be (lowest, highest), got {pair}")
     return ExploitAndExplore(
-        every, float(fraction), perturb, dict(bounds or {}), monitor, mode_of(monitor, mode)
+        every, float(fraction), perturb, _bounds(bounds), monitor, mode_of(monitor, mode)
     )
+
+
+def _bounds(bounds: Any) -> dict[str, tuple[float, float]]:
+    """Check that bounds are pairs of numbers by name."""
+    if bounds is None:
+        return {}
+    if not isinstance(bounds, Mapping):
+        raise TypeError(f"bounds must be a dict from a knob to (lowest, highest), got {bounds!r}")
+    for name, pair in bounds.items():
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            raise TypeError(f"bounds: {name} must be (lowest, highest), got {pair!r}")
+        for end in pair:
+            check_knob(f"bounds: {name}", end)
+        if not pair[0] <= pair[1]:
+            raise ValueError(f"bounds: {name} must be (lowest, highest), got {pair}")
+    return {name: (pair[0], pair[1]) for name, pair in bounds.items()}
 
 
 def _check(crew: Crew, knobs: Any, roster: Any, rows: np.ndarray) -> None:

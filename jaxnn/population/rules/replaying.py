@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnn.arguments import check_positive_int
+from jaxnn.arguments import check_count, check_function, check_positive_int
 from jaxnn.population.members.crew import Crew
 from jaxnn.recipe import MakeRecipe, Recipe, build
 from jaxnn.train.control.protocol import Mode
@@ -59,7 +60,7 @@ def replay(schedule: list[tuple[int, Any]]) -> Replay:
     >>> replay([(0, {"lr": 0.1}), (4, {"lr": 0.12})]).acts(4)
     True
     """
-    return Replay({epoch: knobs for epoch, knobs in schedule if epoch})
+    return Replay({epoch: knobs for epoch, knobs in _checked(schedule) if epoch})
 
 
 def scheduled(
@@ -88,9 +89,8 @@ def scheduled(
     [0.5, 0.25]
     """
     steps = check_positive_int("steps_per_epoch", steps_per_epoch)
-    epochs = [epoch for epoch, _ in schedule]
-    if not epochs or epochs != sorted(epochs) or epochs[0] != 0:
-        raise ValueError(f"schedule must be pairs (epoch, knobs) from epoch 0 on, got {schedule!r}")
+    check_function("make_recipe", make_recipe)
+    schedule = _checked(schedule)
 
     def of_clock(knobs: Any, clock: Any) -> Recipe:
         current = jax.tree.map(jnp.asarray, schedule[0][1])
@@ -100,6 +100,19 @@ def scheduled(
         return build(make_recipe, current, clock)
 
     return of_clock
+
+
+def _checked(schedule: Any) -> list[tuple[int, Any]]:
+    """Refuse what is no list of pairs (epoch, knobs) from epoch 0 on."""
+    wanted = "schedule must be pairs (epoch, knobs) in rising order from epoch 0"
+    if not isinstance(schedule, (list, tuple)):
+        raise TypeError(f"{wanted}, got {schedule!r}")
+    if not all(isinstance(pair, (list, tuple)) and len(pair) == 2 for pair in schedule):
+        raise TypeError(f"{wanted}, got {schedule!r}")
+    epochs = [check_count("schedule", epoch) for epoch, _ in schedule]
+    if not epochs or epochs[0] or any(a >= b for a, b in pairwise(epochs)):
+        raise ValueError(f"{wanted}, got {schedule!r}")
+    return [(epoch, knobs) for epoch, knobs in schedule]
 
 
 def with_knobs(crew: Crew, state: TrainState, knobs: Any) -> TrainState:
