@@ -9,7 +9,6 @@ import jax.numpy as jnp
 
 __all__ = [
     "global_norm",
-    "power_of_2",
     "scaled_norm",
     "sum_of_absolutes",
     "sum_of_squares",
@@ -63,25 +62,18 @@ def scaled_norm(tree: Any) -> tuple[jax.Array, jax.Array]:
 
     The scale is a power of 2, so that a division by it is exact. It is 1, unless a sum of squares
     would overflow or lose digits to underflow. (x / s) · (c / norm) therefore has length c even
-    where s · norm is above the largest number.
+    where s · norm is above the largest number, for every c above 1e-23.
 
     >>> scaled_norm(jnp.array([3.0, 4.0]))
     (Array(1., dtype=float32), Array(5., dtype=float32))
     """
     leaves = _wide(tree)
+    # One precision for all, so that one scale suits every leaf.
+    widest = jnp.result_type(jnp.float32, *(jnp.finfo(leaf.dtype).dtype for leaf in leaves))
+    leaves = [leaf.astype(jnp.promote_types(leaf.dtype, widest)) for leaf in leaves]
     total = sum_of_squares(leaves)
-    one = jnp.ones((), total.dtype)
-    if not leaves:
-        return one, total
-    least = max(_least_sum(leaf.dtype) for leaf in leaves)
-
-    def rescaled() -> tuple[jax.Array, jax.Array]:
-        sizes = [jnp.max(jnp.abs(leaf), initial=0).astype(total.dtype) for leaf in leaves]
-        scale = power_of_2(jnp.stack(sizes).max())
-        return scale, jnp.sqrt(sum_of_squares([leaf * (1 / scale) for leaf in leaves]))
-
-    ordinary = (total >= least) & (total < jnp.inf)
-    return jax.lax.cond(ordinary, lambda: (one, jnp.sqrt(total)), rescaled)
+    scale = _scale_for(total)
+    return _root(total, sum_of_squares([leaf * (1 / scale) for leaf in leaves]), scale)
 
 
 def unit_norms(x: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -98,33 +90,38 @@ def unit_norms(x: jax.Array) -> tuple[jax.Array, jax.Array]:
         )
 
     total = squares(x)
-    ordinary = (total >= _least_sum(x.dtype)) & (total < jnp.inf)
-
-    def rescaled() -> tuple[jax.Array, jax.Array]:
-        size = jnp.max(jnp.abs(x), axes, keepdims=True, initial=0)
-        scale = jnp.where(ordinary, 1, power_of_2(size))
-        return scale, jnp.sqrt(squares(x * (1 / scale)))
-
-    return jax.lax.cond(
-        jnp.all(ordinary), lambda: (jnp.ones_like(total), jnp.sqrt(total)), rescaled
-    )
+    scale = _scale_for(total)
+    return _root(total, squares(x * (1 / scale)), scale)
 
 
-def power_of_2(size: jax.Array) -> jax.Array:
-    """Return a power of 2 near a size, whose inverse is a number too; 1 for 0, inf and NaN.
+def _scale_for(total: jax.Array) -> jax.Array:
+    """Choose a scale from a sum of squares: 1, or one that brings the squares back into range.
 
-    >>> power_of_2(jnp.array([3e30, 0.0, jnp.inf]))[1:]
-    Array([1., 1.], dtype=float32)
+    A second sum costs less than a search for the largest entry, and less than a branch, which
+    `vmap` would take both ways.
     """
-    size = jax.lax.stop_gradient(size)
-    known = (size > 0) & (size < jnp.inf)
-    _, exponent = jnp.frexp(jnp.where(known, size, 1))
-    lowest = jnp.finfo(size.dtype).minexp
-    power = jnp.ldexp(jnp.ones_like(size), jnp.clip(exponent, lowest, -lowest))
-    return jnp.where(known, power, 1)
+    spare, lift = _exponents(total.dtype)
+    total = jax.lax.stop_gradient(total)
+    # Below this sum, squares that vanished would make a difference.
+    small, large = total < 2.0 ** (-2 * spare), total == jnp.inf
+    scale = jnp.where(small, 2.0**-lift, jnp.where(large, 2.0**lift, 1.0))
+    return scale.astype(total.dtype)
 
 
-def _least_sum(dtype: Any) -> float:
-    """Return the sum of squares above which squares that vanished make no difference."""
+def _root(total: jax.Array, again: jax.Array, scale: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Return scale and norm from the sum of squares, and from that of the scaled entries."""
+    squares = jnp.where(scale == 1, total, again)
+    positive = squares > 0
+    # The slope of the root is infinite at 0, that of a norm is taken as 0.
+    return scale, jnp.where(positive, jnp.sqrt(jnp.where(positive, squares, 1)), squares)
+
+
+def _exponents(dtype: Any) -> tuple[int, int]:
+    """Return s and l, powers of 2: the least normal number times 2^l is 2^-s.
+
+    Squares below the least normal number vanish. In a sum of at least 2^-2s those that vanished
+    are below half a unit in the last place, squared.
+    """
     limits = jnp.finfo(dtype)
-    return float(limits.tiny) / float(limits.eps) ** 2
+    spare = -(limits.minexp + 2 * limits.nmant) // 2
+    return spare, -limits.minexp - spare

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 
 from jaxnn.arguments import check_knob, check_text
 from jaxnn.norms import sum_of_absolutes, sum_of_squares
-from jaxnn.tree import Mask, mask_tree
+from jaxnn.tree import Mask, check_held, check_numbers, mask_tree, path_name
 
 __all__ = ["Regularizer", "elastic", "l1", "l2", "per_layer"]
 
@@ -27,10 +27,19 @@ Regularizer = Callable[[Any], jax.Array]
 Number = float | jax.Array
 
 
-def _counted(mask: Mask, params: Any) -> list[jax.Array]:
-    """Return the leaves that the mask selects."""
+def _counted(mask: Mask, params: Any, **strengths: Number) -> dict[str, jax.Array]:
+    """Return the leaves that the mask selects, by path; refuse strengths that they cannot hold."""
+    check_numbers("params", params)
+    leaves = jax.tree_util.tree_leaves_with_path(params)
     included = jax.tree.leaves(mask_tree(mask, params))
-    return [leaf for leaf, counts in zip(jax.tree.leaves(params), included, strict=True) if counts]
+    weights = {
+        path_name(path): leaf
+        for (path, leaf), counts in zip(leaves, included, strict=True)
+        if counts
+    }
+    for name, strength in strengths.items():
+        check_held(name, strength, weights)
+    return weights
 
 
 def l1(strength: Number, *, mask: Mask = "weights_only") -> Regularizer:
@@ -49,7 +58,8 @@ def l1(strength: Number, *, mask: Mask = "weights_only") -> Regularizer:
       A function of a parameter tree that returns the scalar penalty.
 
     Raises:
-      ValueError: a concrete `strength` is below 0.
+      ValueError: a concrete `strength` is below 0. The penalty itself raises one if it vanishes
+        or overflows in the dtype of a parameter.
 
     >>> params = {"kernel": jnp.array([[3.0], [-4.0]]), "bias": jnp.array([5.0])}
     >>> l1(0.1)(params).round(3)
@@ -58,7 +68,12 @@ def l1(strength: Number, *, mask: Mask = "weights_only") -> Regularizer:
     Source: lectures C, L, M and N.
     """
     check_knob("l1 strength", strength, 0)
-    return lambda params: jnp.asarray(strength, float) * sum_of_absolutes(_counted(mask, params))
+
+    def penalty(params: Any) -> jax.Array:
+        weights = _counted(mask, params, strength=strength)
+        return jnp.asarray(strength, float) * sum_of_absolutes(weights)
+
+    return penalty
 
 
 def l2(strength: Number, *, mask: Mask = "weights_only") -> Regularizer:
@@ -74,7 +89,8 @@ def l2(strength: Number, *, mask: Mask = "weights_only") -> Regularizer:
       A function of a parameter tree that returns the scalar penalty.
 
     Raises:
-      ValueError: a concrete `strength` is below 0.
+      ValueError: a concrete `strength` is below 0. The penalty itself raises one if it vanishes
+        or overflows in the dtype of a parameter.
 
     >>> params = {"kernel": jnp.array([[3.0], [4.0]]), "bias": jnp.array([5.0])}
     >>> l2(0.1)(params)
@@ -84,9 +100,12 @@ def l2(strength: Number, *, mask: Mask = "weights_only") -> Regularizer:
     so their λ is half of this one.)
     """
     check_knob("l2 strength", strength, 0)
-    return lambda params: (
-        0.5 * jnp.asarray(strength, float) * sum_of_squares(_counted(mask, params))
-    )
+
+    def penalty(params: Any) -> jax.Array:
+        weights = _counted(mask, params, strength=strength)
+        return 0.5 * jnp.asarray(strength, float) * sum_of_squares(weights)
+
+    return penalty
 
 
 def elastic(l1: Number, l2: Number, *, mask: Mask = "weights_only") -> Regularizer:
@@ -103,7 +122,8 @@ def elastic(l1: Number, l2: Number, *, mask: Mask = "weights_only") -> Regulariz
       A function of a parameter tree that returns the scalar penalty.
 
     Raises:
-      ValueError: a concrete strength is below 0.
+      ValueError: a concrete strength is below 0. The penalty itself raises one if it vanishes
+        or overflows in the dtype of a parameter.
 
     >>> elastic(0.1, 0.2)({"kernel": jnp.array([[3.0], [-4.0]])}).round(3)
     Array(5.7, dtype=float32)
@@ -114,7 +134,7 @@ def elastic(l1: Number, l2: Number, *, mask: Mask = "weights_only") -> Regulariz
     check_knob("elastic l2", l2, 0)
 
     def penalty(params: Any) -> jax.Array:
-        weights = _counted(mask, params)
+        weights = _counted(mask, params, l1=l1, l2=l2)
         absolutes = jnp.asarray(l1, float) * sum_of_absolutes(weights)
         return absolutes + jnp.asarray(l2, float) * sum_of_squares(weights)
 
@@ -172,7 +192,9 @@ def per_layer(
             named = mask_tree(re.compile(pattern), params)
             both = jax.tree.map(lambda a, b: a and b, named, mask_tree(mask, params))
             if not any(jax.tree.leaves(both)):
-                raise ValueError(f"strengths must name parameters, got none for {pattern!r}")
+                raise ValueError(
+                    f"strengths must name parameters, got none for {pattern!r} with mask={mask!r}"
+                )
             return both
 
         return rule

@@ -17,6 +17,8 @@ from jaxnn.arguments import is_concrete
 __all__ = [
     "Mask",
     "check_held",
+    "check_numbers",
+    "check_structure",
     "host_array",
     "mask_tree",
     "outline",
@@ -64,7 +66,8 @@ def weights_only(path: str, leaf: Any) -> bool:
     """
     if not isinstance(path, str):
         raise TypeError(f'path must be a text, such as "Dense_0/kernel", got {path!r}')
-    return jnp.ndim(leaf) >= 2 and path.rpartition("/")[2] not in _ONE_PER_UNIT
+    axes = leaf.ndim if hasattr(leaf, "ndim") else host_array("leaf", leaf).ndim
+    return axes >= 2 and path.rpartition("/")[2] not in _ONE_PER_UNIT
 
 
 def mask_tree(mask: Mask | None, params: Any) -> Any:
@@ -128,11 +131,12 @@ def check_held(name: str, value: Any, tree: Any) -> None:
 
     Args:
       name: the argument's name, as the user wrote it.
-      value: a number; a traced scalar, a schedule and None pass.
+      value: a number or an array of them; a traced one, a schedule and None pass.
       tree: the arrays in whose dtypes it is used.
 
     Raises:
-      ValueError: in the dtype of some leaf the value is 0 or infinite.
+      TypeError: a leaf is no number and no array of them.
+      ValueError: in the dtype of some leaf a value is 0 or infinite.
 
     >>> check_held("eps", 1e-8, {"kernel": jnp.ones(2)})
     >>> check_held("eps", 1e-40, {"kernel": jnp.ones(2)})
@@ -140,7 +144,12 @@ def check_held(name: str, value: Any, tree: Any) -> None:
     ...
     ValueError: eps must be 0 or in [1.2e-38, 3.4e+38] for the float32 of kernel, got 1e-40
     """
-    if value is None or callable(value) or not is_concrete(value) or float(value) == 0:
+    check_numbers("params", tree)
+    if value is None or callable(value) or not is_concrete(value):
+        return
+    sizes = np.abs(np.asarray(value).astype(np.float64))
+    sizes = sizes[sizes > 0]
+    if not sizes.size:
         return
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
         dtype = jnp.result_type(leaf)
@@ -150,7 +159,7 @@ def check_held(name: str, value: Any, tree: Any) -> None:
         # XLA sets numbers below the normal ones to 0; float16 it computes in float32.
         least = limits.smallest_subnormal if dtype == jnp.float16 else limits.tiny
         low, high = float(least), float(limits.max)
-        if not low <= abs(float(value)) <= high:
+        if sizes.min() < low or sizes.max() > high:
             place = path_name(path) or "the parameters"
             raise ValueError(
                 f"{name} must be 0 or in [{low:.2g}, {high:.2g}] for the {dtype.name} of {place}, "
@@ -158,10 +167,47 @@ def check_held(name: str, value: Any, tree: Any) -> None:
             )
 
 
+def check_numbers(name: str, tree: Any) -> None:
+    """Refuse a tree with a leaf that is no number and no array of numbers.
+
+    >>> check_numbers("params", {"kernel": "zeros"})
+    Traceback (most recent call last):
+    ...
+    TypeError: params must be a tree of arrays of numbers, got 'zeros' at kernel
+    """
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        array = leaf if isinstance(leaf, (jax.Array, jax.ShapeDtypeStruct)) else None
+        dtype = (host_array(name, leaf) if array is None else array).dtype
+        if jnp.issubdtype(dtype, jnp.number) and dtype.kind != "m":  # times are integers to NumPy
+            continue
+        place = f" at {path_name(path)}" if path else ""
+        found = f"dtype {dtype}" if hasattr(leaf, "dtype") else repr(leaf)
+        raise TypeError(f"{name} must be a tree of arrays of numbers, got {found}{place}")
+
+
+def check_structure(name: str, tree: Any, like: Any) -> None:
+    """Refuse a tree of another structure than that of the parameters.
+
+    >>> check_structure("updates", {"kernel": 0.5}, {"kernel": 1.0})
+    """
+    if jax.tree.structure(tree) == jax.tree.structure(like):
+        return
+    here, there = (
+        {path_name(path) for path, _ in jax.tree_util.tree_leaves_with_path(part)}
+        for part in (tree, like)
+    )
+    alone = sorted(here ^ there)
+    raise ValueError(
+        f"{name} must have the structure of the parameters, {outline(like)}, got {outline(tree)}"
+        + (f"; only one of them has {alone[0]!r}" if alone else "")
+    )
+
+
 def host_array(name: str, value: Any) -> Any:
     """Return an array or a list as a NumPy array, or as a JAX array where it holds tracers.
 
     Raises:
+      TypeError: what NumPy cannot read, such as random keys.
       ValueError: a ragged list, or integers that JAX would narrow to others, such as a label of
         2³² to class 0.
 
@@ -174,6 +220,8 @@ def host_array(name: str, value: Any) -> Any:
         array = np.asarray(value)
     except ValueError:
         raise ValueError(f"{name} must be an array, got a list of unequal lengths") from None
+    except TypeError:
+        raise TypeError(f"{name} must be an array of numbers, got {value!r}") from None
     if array.dtype.kind not in "iu" or not array.size:
         return array
     kept = np.iinfo(jax.dtypes.canonicalize_dtype(array.dtype))

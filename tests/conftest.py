@@ -19,7 +19,10 @@ from pathlib import Path
 import jaxlib.version
 import pytest
 
-_QUICK = ["--xla_backend_optimization_level=0"]
+_QUICK = [
+    "--xla_backend_optimization_level=0",
+    "--xla_cpu_parallel_codegen_split_count=1",  # programs this small gain nothing by parts
+]
 if jaxlib.version.__version_info__ < (0, 11):  # XLA refuses flags that it no longer has
     _QUICK.append("--xla_cpu_use_fusion_emitters=false")
 os.environ.setdefault("XLA_FLAGS", " ".join(_QUICK))  # read at the first operation
@@ -56,7 +59,9 @@ def pytest_unconfigure():
         shutil.rmtree(_cache(run), ignore_errors=True)
 
 
-_MUCH = 700e6  # bytes of a worker's memory at which it drops what it has compiled
+# Bytes of a worker's memory at which it drops what it has compiled. What the tests import takes
+# 575 MB, and a single test seldom more than 200 MB.
+_MUCH = 1e9
 
 
 @pytest.fixture(autouse=True)

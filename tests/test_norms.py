@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxnn.norms import global_norm, power_of_2, scaled_norm, sum_of_absolutes, unit_norms
+from jaxnn.norms import global_norm, scaled_norm, sum_of_absolutes, unit_norms
 
 
 def test_global_norm_is_the_norm_of_everything_in_a_row(x64):
@@ -71,12 +71,34 @@ def test_what_is_not_finite_stays_visible(bad):
     assert not np.isfinite(unit_norms(jnp.asarray([[1.0], [bad]]))[1]).any()
 
 
-def test_powers_of_2_have_an_inverse():
-    sizes = np.float32([1.2e-38, 1e-20, 1.0, 3.0, 3.4e38])
-    powers = np.asarray(power_of_2(jnp.asarray(sizes)))
-    assert (np.log2(powers) % 1 == 0).all()
-    assert ((sizes / powers >= 0.25) & (sizes / powers < 4)).all()
-    assert (1 / powers >= np.finfo(np.float32).tiny).all()
+def test_scales_are_powers_of_2_with_an_inverse():
+    """And 1 at every ordinary size, so that ordinary numbers keep their bits."""
+    sizes = np.float32([1.2e-38, 1e-30, 1e-11, 1.0, 3.0, 1e18, 1e20, 3.4e38])
+    scales, norms = jax.vmap(scaled_norm)(jnp.asarray(sizes)[:, None])
+    assert (np.log2(scales) % 1 == 0).all()
+    assert np.isfinite(1 / scales).all() and (1 / scales >= np.finfo(np.float32).tiny).all()
+    np.testing.assert_array_equal(scales[2:6], 1)
+    np.testing.assert_allclose(np.float64(norms) * np.float64(scales), sizes, rtol=1e-6)
+
+
+@pytest.mark.parametrize("norm", [scaled_norm, unit_norms])
+def test_norms_branch_nowhere(norm):
+    """Under `vmap` a branch would be taken both ways, at twice the price."""
+    gradient = jax.grad(lambda x: norm(x)[1].sum())
+    assert "cond" not in str(jax.make_jaxpr(gradient)(jnp.ones(3)))
+
+
+def test_the_gradient_of_a_norm_of_zeros_is_zero():
+    members = jnp.stack([jnp.zeros(2), jnp.full(2, 1e-30), jnp.full(2, 1e30)])
+    gradients = jax.vmap(jax.grad(global_norm))(members)
+    root = np.sqrt(0.5)
+    np.testing.assert_allclose(gradients, [[0, 0], [root, root], [root, root]], rtol=1e-6)
+
+
+def test_leaves_of_two_precisions_share_one_scale(x64):
+    for sizes in ((1e30, 1e200), (1e-30, 1e-200), (1e30, 1.0), (1e-30, 1e-12)):
+        tree = [jnp.asarray([sizes[0]], "float32"), jnp.asarray([sizes[1]])]
+        np.testing.assert_allclose(global_norm(tree), np.hypot(*sizes), rtol=1e-6)
 
 
 def test_the_sum_of_absolutes_of_complex_numbers_is_real():

@@ -36,17 +36,12 @@ def test_pair(path):
 SHOWN = {
     "quickstart": (2, ["cpu:0 (cpu)", "epoch 50/50", "all 50 epochs done", "test accuracy"]),
     "raw_inputs": (0, ["best val/f1", "evaluated 17 times", "test accuracy 0.9"]),
+    "populations": (1, ["on 1 device(s)", "instead of 96", "behind epoch 4", "8 devices, cohorts"]),
 }
-LONGER = ("raw_inputs",)
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        pytest.param(path, marks=[pytest.mark.slow] if path.stem in LONGER else [], id=path.stem)
-        for path in NOTEBOOKS
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 @pytest.mark.filterwarnings("default")  # the kernel's own, which is another process
 def test_it_runs(path, tmp_path, monkeypatch):
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 README = Path(__file__).parents[1] / "README.md"
 
 
@@ -19,6 +21,7 @@ def test_it_opens_with_the_two_commands():
     assert README.read_text().index("```sh") < 30
 
 
+@pytest.mark.slow
 def test_its_programs_run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     programs = blocks("python")

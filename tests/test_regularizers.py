@@ -111,7 +111,7 @@ def test_a_strength_for_each_layer(penalty):
         regularizers.per_layer(penalty, {"Dense_7": 0.1})(params)
 
 
-@pytest.mark.parametrize(
+BUILT = pytest.mark.parametrize(
     ("build", "name"),
     [
         (regularizers.l1, "l1 strength"),
@@ -122,6 +122,20 @@ def test_a_strength_for_each_layer(penalty):
     ],
     ids=["l1", "l2", "elastic l1", "elastic l2", "per layer"],
 )
+
+
+@BUILT
+def test_a_strength_that_a_parameter_cannot_hold_is_refused(build, name):
+    """In float16 1e-8 is 0; a traced strength passes, as do leaves that are not penalized."""
+    params = {"a": {"kernel": jnp.ones((2, 2), "float16"), "bias": jnp.ones(2)}}
+    for bad in (1e-8, 1e5):
+        with pytest.raises(ValueError, match=r"must be 0 or in .* for the float16 of a/kernel"):
+            build(bad)(params)
+    jax.jit(lambda strength: build(strength)(params))(1e-8)
+    build(1e-8)({"a": {"kernel": jnp.ones((2, 2)), "bias": jnp.ones(2, "float16")}})
+
+
+@BUILT
 def test_a_concrete_strength_below_0_is_refused_by_name(build, name):
     """That each strength is an axis of `vmap` is in tests/optim/test_knobs_count.py."""
     for bad in (-1e-9, np.nan, np.float32(-1)):

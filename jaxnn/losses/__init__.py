@@ -29,13 +29,9 @@ padding of inputs and labels. An objective brings them from the batch to the los
 >>> recipe = jaxnn.Recipe(jaxnn.nn.MLP((100, 29)), objective=ctc, optimizer=jaxnn.optim.adam(1e-3))
 """
 
-from jaxnn.losses.binary import hinge, sigmoid_focal
+from jaxnn.losses.binary import hinge, sigmoid_cross_entropy, sigmoid_focal
 from jaxnn.losses.checks import Loss, check_targets
-from jaxnn.losses.classification import (
-    negative_log_likelihood,
-    sigmoid_cross_entropy,
-    softmax_cross_entropy,
-)
+from jaxnn.losses.classification import negative_log_likelihood, softmax_cross_entropy
 from jaxnn.losses.divergence import cosine_distance, kl_divergence
 from jaxnn.losses.regression import absolute_error, huber, squared_error
 

@@ -1,4 +1,4 @@
-"""Losses of yes-or-no outputs besides the cross-entropy: hinge and focal."""
+"""Losses of yes-or-no outputs: cross-entropy, hinge and focal."""
 
 from __future__ import annotations
 
@@ -10,11 +10,75 @@ import numpy as np
 
 from jaxnn.arguments import check_knob
 from jaxnn.losses.checks import checked_by
-from jaxnn.losses.inputs import as_real, check_same_shape, mask_of, refuse_empty
+from jaxnn.losses.inputs import as_real, check_same_shape, kept, refuse_empty
 from jaxnn.losses.parts import mean_of_outputs, times, wide
-from jaxnn.losses.targets import check_probabilities, check_shapes
+from jaxnn.losses.targets import (
+    check_pos_weight,
+    check_probabilities,
+    check_setting,
+    check_shapes,
+    check_smoothing,
+)
 
-__all__ = ["hinge", "sigmoid_focal"]
+__all__ = ["hinge", "sigmoid_cross_entropy", "sigmoid_focal"]
+
+
+@checked_by(check_probabilities)
+def sigmoid_cross_entropy(
+    logits: jax.Array,
+    targets: jax.Array,
+    *,
+    label_smoothing: float | jax.Array | None = None,
+    pos_weight: float | jax.Array | None = None,
+    where: jax.Array | None = None,
+    ignore_index: int | None = None,
+) -> jax.Array:
+    r"""Compute the binary cross-entropy of each example, the mean over its outputs.
+
+    $$\ell = -q\, t \log \sigma(z) - (1 - t) \log(1 - \sigma(z)), \qquad
+    t = (1 - a)\, y + \tfrac{a}{2}$$
+
+    Minimizing it is maximum likelihood for independent Bernoulli variables: one in binary
+    classification, or one for each label if an example can have several.
+
+    Args:
+      logits: (n, …), before the sigmoid.
+      targets: y, of exactly the same shape: 0 or 1, or the probability of a 1.
+      label_smoothing: a, in [0, 1]; a float or a traced scalar. None: no smoothing.
+      pos_weight: q, at least 0, the weight of a 1 relative to a 0: a float, a traced scalar, or
+        one for each output, (outputs,). None: 1.
+      where: bool, (n, …), or of its leading axes: which outputs count. The mean is over those,
+        and 0 if there are none; the others may hold anything. None: all count.
+      ignore_index: an integer target, such as −1 for a label that is missing, whose output does
+        not count; static. In `fit` an example without any that counts is in no mean. None:
+        every target is a probability.
+
+    Returns:
+      Losses of shape (n,), in nats; in float32 if the logits are narrower. For a loss per
+      token, `jax.vmap` this function.
+
+    Raises:
+      TypeError: what is no real number.
+      ValueError: the shapes differ, there are no examples, or a concrete setting is outside its
+        range. `check_targets` also refuses targets outside [0, 1].
+
+    >>> sigmoid_cross_entropy(jnp.array([0.0, 1e4, 1e4]), jnp.array([1, 1, 0]))
+    Array([6.931472e-01, 0.000000e+00, 1.000000e+04], dtype=float32)
+    >>> sigmoid_cross_entropy(jnp.zeros((1, 2)), jnp.array([[1, -1]]), ignore_index=-1)
+    Array([0.6931472], dtype=float32)
+
+    Source: lecture L. (The mean over outputs is Keras' convention.)
+    """
+    check_smoothing(label_smoothing)
+    z, t, mask = _paired("logits", logits, targets, where, ignore_index)
+    check_pos_weight(pos_weight, z)
+    if label_smoothing is not None:
+        a = jnp.asarray(label_smoothing, t.dtype)
+        t = (1 - a) * t + a / 2
+    yes, no = times(t, jax.nn.softplus(-z)), times(1 - t, jax.nn.softplus(z))
+    if pos_weight is not None:
+        yes = yes * jnp.broadcast_to(jnp.asarray(pos_weight, t.dtype), t.shape)
+    return mean_of_outputs(yes + no, mask)
 
 
 def _check_signs(
@@ -27,7 +91,7 @@ def _check_signs(
     where: Any = None,
 ) -> None:
     del where  # belongs to one batch, so the losses themselves check it
-    check_knob("margin", margin, 0)
+    check_setting("margin", margin, outputs)
     check_shapes(name, outputs, targets)
     targets = targets[counts]
     bad = (targets != 1) & (targets != -1)
@@ -61,8 +125,9 @@ def hinge(
 
     Raises:
       TypeError: what is no real number.
-      ValueError: the shapes differ, there are no examples, or a concrete `margin` is below 0.
-        `check_targets` also refuses targets other than −1 and 1.
+      ValueError: the shapes differ, there are no examples, or a concrete `margin` is below 0, or
+        vanishes or overflows in the dtype of the losses. `check_targets` also refuses
+        targets other than −1 and 1.
 
     >>> hinge(jnp.array([2.0, 0.5, -1.0]), jnp.array([1, 1, 1]))
     Array([0. , 0.5, 2. ], dtype=float32)
@@ -70,8 +135,8 @@ def hinge(
     Source: Cortes and Vapnik 1995; common practice, no lecture teaches it. (As `hinge_loss` in
     Optax. Keras' `Hinge` also takes 0 and 1.)
     """
-    check_knob("margin", margin, 0)
     z, y, mask = _paired("predictions", predictions, targets, where)
+    check_setting("margin", margin, z)
     return mean_of_outputs(jnp.maximum(0, jnp.asarray(margin, z.dtype) - y * z), mask)
 
 
@@ -85,7 +150,7 @@ def _check_focal(
     gamma: Any = 2.0,
     where: Any = None,
 ) -> None:
-    _check_alpha_gamma(alpha, gamma)
+    _check_alpha_gamma(alpha, gamma, outputs)
     check_probabilities(name, outputs, targets, counts, where=where)
 
 
@@ -130,8 +195,8 @@ def sigmoid_focal(
     Source: Lin et al. 2017, who take γ = 2 and α = 0.25; common practice, no lecture teaches it.
     (As `sigmoid_focal_loss` in Optax and torchvision, whose α of None is −1.)
     """
-    _check_alpha_gamma(alpha, gamma)
     z, t, mask = _paired("logits", logits, targets, where)
+    _check_alpha_gamma(alpha, gamma, z)
     missed = t * jax.nn.sigmoid(-z) + (1 - t) * jax.nn.sigmoid(z)  # 1 - p_t, without cancellation
     # At 0, where p_t rounds to 1, the slope of a power below 1 is infinite.
     missed = jnp.maximum(missed, jnp.finfo(z.dtype).tiny)
@@ -143,14 +208,14 @@ def sigmoid_focal(
     return mean_of_outputs(times(factor, losses), mask)
 
 
-def _check_alpha_gamma(alpha: Any, gamma: Any) -> None:
+def _check_alpha_gamma(alpha: Any, gamma: Any, outputs: Any) -> None:
     if alpha is not None:
         check_knob("alpha", alpha, 0, 1)
-    check_knob("gamma", gamma, 0)
+    check_setting("gamma", gamma, outputs)
 
 
 def _paired(
-    name: str, outputs: Any, targets: Any, where: Any
+    name: str, outputs: Any, targets: Any, where: Any, ignore_index: Any = None
 ) -> tuple[jax.Array, jax.Array, jax.Array | None]:
     """Return outputs and targets of one dtype, 0 where they do not count, and the mask."""
     outputs, targets = as_real(name, outputs), as_real("targets", targets)
@@ -158,7 +223,7 @@ def _paired(
     refuse_empty(name, outputs)
     z = wide(outputs)
     t = targets.astype(z.dtype)
-    if where is None:
+    mask = kept(targets, t.shape, where, ignore_index)
+    if mask is None:
         return z, t, None
-    mask = mask_of(where, t.shape)
     return jnp.where(mask, z, 0), jnp.where(mask, t, 0), mask

@@ -10,7 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnn.losses.inputs import as_real, kept
+from jaxnn.arguments import check_attributes, check_function, check_text
+from jaxnn.losses.inputs import as_real, check_weight, kept, real_array
 
 __all__ = ["Check", "Loss", "check_targets", "checked_by", "counted", "unwrap"]
 
@@ -49,13 +50,25 @@ def check_targets(
       weight: (n,) or (n, tokens); targets of weight 0 are not checked. None: all are.
 
     Raises:
-      ValueError, TypeError: the loss cannot take these targets.
+      ValueError, TypeError: an argument is not of its kind, or the loss cannot take these
+        targets.
     """
+    check_function("loss", loss)
+    check_text("name", name)
+    check_attributes("outputs", outputs, ("shape", "dtype"), "an array, or its shape and dtype")
     check: Check | None = getattr(unwrap(loss), "check", None)
     if check is None:
         return
-    targets = np.asarray(targets)
-    counts = np.ones(targets.shape[:1], bool) if weight is None else np.asarray(weight) > 0
+    if not jnp.issubdtype(outputs.dtype, jnp.floating):
+        raise TypeError(f"outputs must be floating-point numbers, got dtype {outputs.dtype}")
+    targets = np.asarray(real_array(name, targets))
+    counts = np.ones(targets.shape[:1], bool)
+    if weight is not None:
+        weight = real_array("weight", weight)
+        check_weight(weight, "targets", targets.shape, jnp.promote_types(outputs.dtype, "float32"))
+        if not weight.ndim:
+            raise ValueError("weight must have an axis of examples, (n, …), got a single number")
+        counts = np.asarray(weight) > 0
     check(name, outputs, targets, counts, **_settings(loss))
 
 

@@ -1,4 +1,4 @@
-"""Losses of classifiers: cross-entropies from logits or log-probabilities."""
+"""Losses of classes: cross-entropies from logits or log-probabilities."""
 
 from __future__ import annotations
 
@@ -10,25 +10,20 @@ import jax.numpy as jnp
 from jaxnn.losses.checks import checked_by
 from jaxnn.losses.inputs import (
     Classes,
-    as_real,
-    check_same_shape,
     classes_last,
     kept,
     refuse_empty,
 )
-from jaxnn.losses.parts import mean_of_outputs, times, wide
+from jaxnn.losses.parts import times, wide
 from jaxnn.losses.targets import (
     check_class_weights,
     check_labels,
-    check_pos_weight,
-    check_probabilities,
     check_smoothing,
 )
 
 __all__ = [
     "cross_entropy",
     "negative_log_likelihood",
-    "sigmoid_cross_entropy",
     "softmax_cross_entropy",
 ]
 
@@ -139,70 +134,6 @@ def negative_log_likelihood(
     return cross_entropy(data, None, class_weights, where, ignore_index, logits=False)
 
 
-@checked_by(check_probabilities)
-def sigmoid_cross_entropy(
-    logits: jax.Array,
-    targets: jax.Array,
-    *,
-    label_smoothing: Number | None = None,
-    pos_weight: Number | None = None,
-    where: jax.Array | None = None,
-    ignore_index: int | None = None,
-) -> jax.Array:
-    r"""Compute the binary cross-entropy of each example, the mean over its outputs.
-
-    $$\ell = -q\, t \log \sigma(z) - (1 - t) \log(1 - \sigma(z)), \qquad
-    t = (1 - a)\, y + \tfrac{a}{2}$$
-
-    Minimizing it is maximum likelihood for independent Bernoulli variables: one in binary
-    classification, or one for each label if an example can have several.
-
-    Args:
-      logits: (n, …), before the sigmoid.
-      targets: y, of exactly the same shape: 0 or 1, or the probability of a 1.
-      label_smoothing: a, in [0, 1]; a float or a traced scalar. None: no smoothing.
-      pos_weight: q, at least 0, the weight of a 1 relative to a 0: a float, a traced scalar, or
-        one for each output, (outputs,). None: 1.
-      where: bool, (n, …), or of its leading axes: which outputs count. The mean is over those,
-        and 0 if there are none; the others may hold anything. None: all count.
-      ignore_index: an integer target, such as −1 for a label that is missing, whose output does
-        not count; static. In `fit` an example without any that counts is in no mean. None:
-        every target is a probability.
-
-    Returns:
-      Losses of shape (n,), in nats; in float32 if the logits are narrower. For a loss per
-      token, `jax.vmap` this function.
-
-    Raises:
-      TypeError: what is no real number.
-      ValueError: the shapes differ, there are no examples, or a concrete setting is outside its
-        range. `check_targets` also refuses targets outside [0, 1].
-
-    >>> sigmoid_cross_entropy(jnp.array([0.0, 1e4, 1e4]), jnp.array([1, 1, 0]))
-    Array([6.931472e-01, 0.000000e+00, 1.000000e+04], dtype=float32)
-    >>> sigmoid_cross_entropy(jnp.zeros((1, 2)), jnp.array([[1, -1]]), ignore_index=-1)
-    Array([0.6931472], dtype=float32)
-
-    Source: lecture L. (The mean over outputs is Keras' convention.)
-    """
-    check_smoothing(label_smoothing)
-    logits, targets = as_real("logits", logits), as_real("targets", targets)
-    check_pos_weight(pos_weight, logits.shape)
-    check_same_shape("logits", logits.shape, targets.shape)
-    refuse_empty("logits", logits)
-    mask = kept(targets, targets.shape, where, ignore_index)
-    z, t = wide(logits), targets.astype(wide(logits).dtype)
-    if mask is not None:
-        z, t = jnp.where(mask, z, 0), jnp.where(mask, t, 0)
-    if label_smoothing is not None:
-        a = jnp.asarray(label_smoothing, t.dtype)
-        t = (1 - a) * t + a / 2
-    yes, no = times(t, jax.nn.softplus(-z)), times(1 - t, jax.nn.softplus(z))
-    if pos_weight is not None:
-        yes = yes * jnp.broadcast_to(jnp.asarray(pos_weight, t.dtype), t.shape)
-    return mean_of_outputs(yes + no, mask)
-
-
 def cross_entropy(
     data: Classes,
     label_smoothing: Any,
@@ -215,7 +146,7 @@ def cross_entropy(
     """Compute the cross-entropy of logits or log-probabilities, of none if there are none."""
     check_smoothing(label_smoothing)
     outputs, labels, soft = data
-    check_class_weights(class_weights, outputs.shape[-1])
+    check_class_weights(class_weights, outputs.shape[-1], outputs)
     mask = kept(labels, outputs.shape[:-1], where, ignore_index, soft=soft)
     if mask is not None:
         # What is left out may hold NaN, and no class.

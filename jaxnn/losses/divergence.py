@@ -8,11 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnn.arguments import check_flag, check_knob
+from jaxnn.arguments import check_flag
 from jaxnn.losses.checks import checked_by
 from jaxnn.losses.inputs import as_real, check_same_shape, class_axis, mask_of, refuse_empty
 from jaxnn.losses.parts import times
-from jaxnn.losses.targets import check_distribution, check_shapes
+from jaxnn.losses.targets import check_distribution, check_setting, check_shapes
 
 __all__ = ["cosine_distance", "kl_divergence"]
 
@@ -96,7 +96,7 @@ def _check_cosine(
     where: Any = None,
 ) -> None:
     del counts, where  # any numbers are fine
-    check_knob("epsilon", epsilon, 0)
+    check_setting("epsilon", epsilon, outputs)
     class_axis("outputs", outputs.shape, axis)
     check_shapes(name, outputs, targets)
 
@@ -128,7 +128,8 @@ def cosine_distance(
 
     Raises:
       TypeError: what is no real number.
-      ValueError: the shapes differ, there are no examples, or a concrete `epsilon` is below 0.
+      ValueError: the shapes differ, there are no examples, or a concrete `epsilon` is below 0, or
+        vanishes or overflows in the dtype of the losses.
 
     >>> cosine_distance(jnp.array([[3.0, 0.0], [1.0, 1.0]]), jnp.array([[1.0, 0.0], [2.0, 0.0]]))
     Array([0.        , 0.29289323], dtype=float32)
@@ -136,8 +137,8 @@ def cosine_distance(
     Source: common practice; no lecture teaches it. (As in Optax, which clips the squared lengths
     at ϵ; PyTorch's `cosine_similarity` has ϵ = 1e-8, Keras' loss is the negative cosine.)
     """
-    check_knob("epsilon", epsilon, 0)
     a, b, mask = _rows("predictions", predictions, targets, axis, where)
+    check_setting("epsilon", epsilon, a)
     losses = 1 - jnp.sum(_unit(a, epsilon) * _unit(b, epsilon), axis=-1)
     return losses if mask is None else jnp.where(mask, losses, 0)
 

@@ -6,6 +6,7 @@ class 0 and an int64 of 1.7 · 10¹² another number.
 
 from __future__ import annotations
 
+import math
 import operator
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxnn.arguments import is_concrete
 from jaxnn.tree import host_array
 
 __all__ = [
@@ -21,11 +23,13 @@ __all__ = [
     "as_real",
     "check_ignore_index",
     "check_same_shape",
+    "check_weight",
     "class_axis",
     "classes_last",
     "hint_of",
     "kept",
     "mask_of",
+    "real_array",
     "refuse_empty",
 ]
 
@@ -47,12 +51,17 @@ def as_real(name: str, value: Any) -> jax.Array:
     ValueError: labels must hold integers from -2147483648 to 2147483647, which are all that \
 JAX keeps without 64 bits, got 4294967296
     """
+    return jnp.asarray(real_array(name, value))
+
+
+def real_array(name: str, value: Any) -> Any:
+    """Return an array or a list as an array of real numbers, which stays on the host if it is."""
     array = value if isinstance(value, jax.Array) else host_array(name, value)
-    if not any(
-        jnp.issubdtype(array.dtype, kind) for kind in (jnp.bool_, jnp.integer, jnp.floating)
-    ):
+    kinds = (jnp.bool_, jnp.integer, jnp.floating)
+    is_real = any(jnp.issubdtype(array.dtype, kind) for kind in kinds)
+    if not is_real or array.dtype.kind == "m":  # times are integers to NumPy
         raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
-    return jnp.asarray(array)
+    return array
 
 
 def as_classes(labels: jax.Array) -> jax.Array:
@@ -135,6 +144,34 @@ def refuse_empty(name: str, x: jax.Array) -> None:
         raise ValueError(f"{name} must have an axis of examples, (n, …), got a single number")
     if x.size == 0:
         raise ValueError(f"{name} must hold at least one example, got shape {x.shape}")
+
+
+def check_weight(weight: Any, what: str, shape: tuple[int, ...], dtype: Any) -> None:
+    """Refuse weights that do not fit, and concrete ones that are no weights.
+
+    Args:
+      weight: an array of real numbers.
+      what: it weighs, for the message.
+      shape: of what it weighs, whose leading axes it must have.
+      dtype: in which the weights are added.
+
+    Raises:
+      ValueError: another shape, or a concrete weight that is negative, NaN or infinite, or has
+        an infinite sum.
+    """
+    if weight.shape != shape[: weight.ndim]:
+        raise ValueError(
+            f"weight must have the leading axes of the {what}, {shape}, got {weight.shape}"
+        )
+    if not is_concrete(weight) or not weight.size:
+        return
+    found = np.asarray(weight).astype(np.float64)
+    bad = ~(np.isfinite(found) & (found >= 0))
+    if bad.any():
+        raise ValueError(f"weight must be finite and at least 0, got {found[bad][0]}")
+    total = found.sum() * (math.prod(shape) // found.size)
+    if total > float(jnp.finfo(dtype).max):
+        raise ValueError(f"weight must have a sum that is finite in {dtype}, got {total}")
 
 
 def check_same_shape(name: str, outputs: tuple[int, ...], targets: tuple[int, ...]) -> None:

@@ -8,11 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnn.arguments import check_knob
 from jaxnn.losses.checks import checked_by
 from jaxnn.losses.inputs import as_real, check_same_shape, refuse_empty
 from jaxnn.losses.parts import mean_of_outputs
-from jaxnn.losses.targets import check_numbers
+from jaxnn.losses.targets import check_numbers, check_setting
 
 __all__ = ["absolute_error", "difference", "huber", "squared_error"]
 
@@ -74,7 +73,7 @@ def absolute_error(predictions: jax.Array, targets: jax.Array) -> jax.Array:
 def _check_delta(
     name: str, outputs: Any, targets: np.ndarray, counts: np.ndarray, *, delta: Any = 1.0
 ) -> None:
-    check_knob("delta", delta, 0, low_open=True)
+    check_setting("delta", delta, outputs, low_open=True)
     check_numbers(name, outputs, targets, counts)
 
 
@@ -101,7 +100,8 @@ def huber(
 
     Raises:
       TypeError: what is no real number, complex ones too.
-      ValueError: the shapes differ, there are no examples, or a concrete `delta` is not above 0.
+      ValueError: the shapes differ, there are no examples, or a concrete `delta` is not above 0, or
+        vanishes or overflows in the dtype of the losses.
 
     >>> huber(jnp.array([0.5, 3.0]), jnp.array([0.0, 0.0]))
     Array([0.125, 2.5  ], dtype=float32)
@@ -109,8 +109,8 @@ def huber(
     Source: Huber 1964; common practice, no lecture teaches it. (As in Optax and Keras.
     PyTorch's `smooth_l1_loss(beta)` is `huber(delta=beta) / beta`.)
     """
-    check_knob("delta", delta, 0, low_open=True)
     sizes = jnp.abs(residuals_of(predictions, targets))
+    check_setting("delta", delta, sizes, low_open=True)
     d = jnp.asarray(delta, sizes.dtype)
     # The square of a large residual would overflow, and its gradient with it.
     small = jnp.minimum(sizes, d)

@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxnn.arguments import check_knob
 from jaxnn.losses.inputs import check_ignore_index, class_axis, hint_of
+from jaxnn.tree import check_held
 
 __all__ = [
     "check_class_weights",
@@ -18,6 +19,7 @@ __all__ = [
     "check_numbers",
     "check_pos_weight",
     "check_probabilities",
+    "check_setting",
     "check_shapes",
     "check_smoothing",
 ]
@@ -46,7 +48,7 @@ def check_labels(
         )
     classes = shape[number]
     check_smoothing(label_smoothing)
-    check_class_weights(class_weights, classes)
+    check_class_weights(class_weights, classes, outputs)
     if ignore_index is not None:
         check_ignore_index(ignore_index)
     of_one = (*shape[:number], *shape[number + 1 :])
@@ -85,15 +87,13 @@ def check_labels(
 def check_numbers(
     name: str, outputs: jax.ShapeDtypeStruct, targets: np.ndarray, counts: np.ndarray
 ) -> None:
-    """Refuse targets that are no real numbers, or not of the outputs' shape."""
+    """Refuse targets that are not of the outputs' shape."""
     del counts  # any number is fine
     check_shapes(name, outputs, targets)
 
 
 def check_shapes(name: str, outputs: jax.ShapeDtypeStruct, targets: np.ndarray) -> None:
-    """Refuse targets that are no real numbers, or not of the outputs' shape."""
-    if jnp.issubdtype(targets.dtype, jnp.complexfloating):
-        raise TypeError(f"{name} must hold real numbers, got dtype {targets.dtype}")
+    """Refuse targets that are not of the outputs' shape."""
     wanted = (*targets.shape[:1], *outputs.shape[1:])
     if targets.shape != wanted:
         raise ValueError(
@@ -113,11 +113,25 @@ def check_smoothing(label_smoothing: Any) -> None:
         check_knob("label_smoothing", label_smoothing, 0, 1)
 
 
-def check_class_weights(class_weights: Any, classes: int) -> None:
-    """Refuse class weights of another shape than (classes,), or concrete ones below 0."""
+def check_setting(name: str, value: Any, outputs: Any, **allowed: bool) -> None:
+    """Refuse a concrete setting below 0, or one that vanishes or overflows in the loss's dtype.
+
+    Args:
+      name: of the argument.
+      value: of the argument.
+      outputs: an array or its shape and dtype, of which the loss is.
+      **allowed: `low_open` or `array`, as in `check_knob`.
+    """
+    check_knob(name, value, 0, **allowed)
+    dtype = jnp.promote_types(outputs.dtype, jnp.float32)
+    check_held(name, value, {"the loss": jax.ShapeDtypeStruct((), dtype)})
+
+
+def check_class_weights(class_weights: Any, classes: int, outputs: Any) -> None:
+    """Refuse class weights of another shape than (classes,), and concrete ones that are none."""
     if class_weights is None:
         return
-    check_knob("class_weights", class_weights, 0, array=True)
+    check_setting("class_weights", class_weights, outputs, array=True)
     if np.shape(class_weights) != (classes,):
         raise ValueError(
             f"class_weights must have one weight for each class, shape ({classes},), got shape "
@@ -139,7 +153,7 @@ def check_probabilities(
     """Refuse targets outside [0, 1], such as labels −1 and 1."""
     del where  # belongs to one batch, so the losses themselves check it
     check_smoothing(label_smoothing)
-    check_pos_weight(pos_weight, outputs.shape)
+    check_pos_weight(pos_weight, outputs)
     if ignore_index is not None:
         check_ignore_index(ignore_index)
     check_shapes(name, outputs, targets)
@@ -152,15 +166,15 @@ def check_probabilities(
         raise ValueError(f"{name} must be between 0 (no) and 1 (yes), got {targets[bad][0]}")
 
 
-def check_pos_weight(pos_weight: Any, shape: tuple[int, ...]) -> None:
-    """Refuse a weight that is neither a scalar nor one for each output, or is below 0."""
+def check_pos_weight(pos_weight: Any, outputs: Any) -> None:
+    """Refuse what is neither a scalar nor a weight for each output, and no weight."""
     if pos_weight is None:
         return
-    check_knob("pos_weight", pos_weight, 0, array=True)
-    if np.shape(pos_weight) not in ((), shape[1:][-1:]):
+    check_setting("pos_weight", pos_weight, outputs, array=True)
+    if np.shape(pos_weight) not in ((), outputs.shape[1:][-1:]):
         raise ValueError(
             f"pos_weight must be a scalar or have one weight for each output, for logits of "
-            f"shape {shape}, got shape {np.shape(pos_weight)}"
+            f"shape {outputs.shape}, got shape {np.shape(pos_weight)}"
         )
 
 

@@ -11,7 +11,7 @@ from jaxnn.arguments import check_choice
 from jaxnn.metrics.direction import best_is
 from jaxnn.metrics.judged import judged_binary
 from jaxnn.metrics.retrieval import AVERAGES, Retrieval
-from jaxnn.metrics.sums import Pair, weight_of, weighted
+from jaxnn.metrics.sums import Pair, axes_of_examples, weighted
 
 __all__ = ["binary_accuracy", "binary_f1", "binary_precision", "binary_recall"]
 
@@ -187,13 +187,11 @@ def _of_outputs(
 ) -> Retrieval:
     check_choice("average", average, AVERAGES)
     it = judged_binary(logits, targets, weight, *settings)
-    examples = 1 if weight is None else jnp.ndim(weight)
-    weights = weight_of(jnp.zeros(it.true.shape, float), it.weight)
-    weights = jnp.where(it.finite | (weights == 0), weights, jnp.nan)
+    outputs = it.true.shape[axes_of_examples("logits", it.true, weight) :]
+    weights = it.poisoned
 
     def summed(counts: jax.Array | bool) -> jax.Array:
-        of_those = jnp.where(counts | jnp.isnan(weights), weights, 0)
-        return of_those.reshape(-1, *weights.shape[examples:]).sum(0)
+        return jnp.where(counts | jnp.isnan(weights), weights, 0).reshape(-1, *outputs).sum(0)
 
     counts = (it.predicted & it.true, it.predicted, it.true, True)
     hits, predicted, true, seen = map(summed, counts)

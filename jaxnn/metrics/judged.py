@@ -8,11 +8,11 @@ import jax
 import jax.numpy as jnp
 
 from jaxnn.arguments import check_flag, check_knob
-from jaxnn.losses.inputs import as_real, check_same_shape, classes_last, kept
+from jaxnn.losses.inputs import Classes, as_real, check_same_shape, classes_last, kept
 from jaxnn.losses.parts import wide
 from jaxnn.metrics.sums import weight_of
 
-__all__ = ["Binary", "Judged", "judged", "judged_binary", "masked"]
+__all__ = ["Binary", "Judged", "judged", "judged_binary", "labelled"]
 
 
 class Judged(NamedTuple):
@@ -36,19 +36,27 @@ class Judged(NamedTuple):
     @property
     def poisoned(self) -> jax.Array:
         """The weight of each example, NaN where its logits are not finite."""
-        weights = self.weights
-        return jnp.where(self.finite | (weights == 0), weights, jnp.nan)
+        return _poisoned(self.weights, self.finite)
 
 
 def judged(
     logits: Any, labels: Any, weight: Any, axis: Any, where: Any, ignore_index: Any
 ) -> Judged:
-    """Check logits and labels, and bring their classes to the last axis."""
-    outputs, labels, soft = classes_last("logits", logits, labels, axis)
-    mask = kept(labels, outputs.shape[:-1], where, ignore_index, soft=soft)
+    """Check logits and labels, bring their classes to the last axis, and predict."""
+    (outputs, labels, soft), _, weight = labelled(logits, labels, weight, axis, where, ignore_index)
     if soft:
         labels = jnp.where(_finite(labels), labels.argmax(-1), -1)
-    return Judged(outputs, labels, _finite(outputs), masked(weight, labels.shape, mask))
+    return Judged(outputs, labels, _finite(outputs), weight)
+
+
+def labelled(
+    logits: Any, labels: Any, weight: Any, axis: Any, where: Any, ignore_index: Any
+) -> tuple[Classes, jax.Array | None, jax.Array | None]:
+    """Check logits and labels; return them, the mask of what counts, and the weight under it."""
+    data = classes_last("logits", logits, labels, axis)
+    shape = data.outputs.shape[:-1]
+    mask = kept(data.labels, shape, where, ignore_index, soft=data.soft)
+    return data, mask, _masked(weight, shape, mask)
 
 
 class Binary(NamedTuple):
@@ -58,6 +66,12 @@ class Binary(NamedTuple):
     true: jax.Array  # (n, …) bool
     finite: jax.Array  # (n, …) whether output and target say anything
     weight: jax.Array | None  # of the leading axes, or None where each counts once
+
+    @property
+    def poisoned(self) -> jax.Array:
+        """The weight of each output, NaN where it or its target is not finite."""
+        weights = weight_of(jnp.zeros(self.true.shape, float), self.weight)
+        return _poisoned(weights, self.finite)
 
 
 def judged_binary(
@@ -80,7 +94,7 @@ def judged_binary(
     if not said:
         border = jnp.log(border / (1 - border))  # exactly 0 at ½
     finite = jnp.isfinite(z) & jnp.isfinite(wide(targets))
-    return Binary(z > border, targets > 0.5, finite, masked(weight, targets.shape, mask))
+    return Binary(z > border, targets > 0.5, finite, _masked(weight, targets.shape, mask))
 
 
 def _finite(rows: jax.Array) -> jax.Array:
@@ -88,7 +102,11 @@ def _finite(rows: jax.Array) -> jax.Array:
     return jnp.isfinite(wide(rows).max(-1))
 
 
-def masked(weight: Any, shape: tuple[int, ...], mask: jax.Array | None) -> jax.Array | None:
+def _poisoned(weights: jax.Array, finite: jax.Array) -> jax.Array:
+    return jnp.where(finite | (weights == 0), weights, jnp.nan)
+
+
+def _masked(weight: Any, shape: tuple[int, ...], mask: jax.Array | None) -> jax.Array | None:
     """Return the weight with 0 where the mask is False."""
     if mask is None:
         return None if weight is None else as_real("weight", weight)

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from jaxnn.losses.inputs import real_array
+
 __all__ = ["by_class"]
 
 
@@ -23,13 +25,19 @@ def by_class(values: Any, classes: Sequence[str]) -> dict[str, Any]:
       predicted class to value.
 
     Raises:
+      TypeError: values that are no real numbers, or names that are no texts.
       ValueError: there are more or fewer names than classes, or two of one name.
 
     >>> by_class(np.array([0.5, 1.0]), ("cat", "dog"))
     {'cat': 0.5, 'dog': 1.0}
     """
-    array = np.asarray(values, np.float64)
-    names = [classes] if isinstance(classes, str) else list(classes)
+    array = np.asarray(real_array("values", values), np.float64)
+    names = [classes] if isinstance(classes, str) else classes
+    if not isinstance(names, (Sequence, np.ndarray)) or not all(
+        isinstance(name, str) for name in names
+    ):
+        raise TypeError(f"classes must be a sequence of names, got {classes!r}")
+    names = list(names)
     if array.ndim not in (1, 2) or set(array.shape) != {len(names)}:
         raise ValueError(
             f"classes must name each class of values of shape {array.shape}, got {len(names)} "

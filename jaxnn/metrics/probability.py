@@ -8,10 +8,9 @@ from flax import struct
 
 from jaxnn.arguments import check_positive_int
 from jaxnn.losses.classification import cross_entropy
-from jaxnn.losses.inputs import classes_last, kept
 from jaxnn.losses.parts import wide
 from jaxnn.metrics.direction import best_is
-from jaxnn.metrics.judged import judged, masked
+from jaxnn.metrics.judged import judged, labelled
 from jaxnn.metrics.sums import Pair, ratio, weighted
 
 __all__ = [
@@ -56,11 +55,8 @@ def negative_log_likelihood(
     >>> negative_log_likelihood(jnp.zeros((3, 2)), jnp.array([0, 1, 1]))
     (Array(2.0794415, dtype=float32), Array(3., dtype=float32))
     """
-    data = classes_last("logits", logits, labels, axis)
-    shape = data.outputs.shape[:-1]
-    mask = kept(data.labels, shape, where, ignore_index, soft=data.soft)
-    losses = cross_entropy(data, None, None, mask, None, logits=True)
-    return weighted(losses, masked(weight, shape, mask))
+    data, mask, weight = labelled(logits, labels, weight, axis, where, ignore_index)
+    return weighted(cross_entropy(data, None, None, mask, None, logits=True), weight)
 
 
 @best_is("min")

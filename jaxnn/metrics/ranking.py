@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import jax
@@ -12,7 +13,7 @@ from jaxnn.arguments import check_choice, check_positive_int, is_concrete
 from jaxnn.losses.inputs import as_classes, as_real, check_same_shape
 from jaxnn.losses.parts import wide
 from jaxnn.metrics.direction import best_is
-from jaxnn.metrics.sums import ratio, weight_of
+from jaxnn.metrics.sums import axes_of_examples, ratio, weight_of
 
 __all__ = ["Ranking", "average_precision", "roc_auc"]
 
@@ -194,12 +195,7 @@ def _ranking(
     check_choice("average", average, ("macro", None))
     s, t = _of_each_class(as_real("scores", scores), as_real("targets", targets))
     w = weight_of(jnp.zeros(t.shape, s.dtype), weight)
-    examples = 1 if weight is None else jnp.ndim(weight)
-    if not 0 < examples <= t.ndim:
-        raise ValueError(f"scores must have 1 axis of examples at least, got shape {t.shape}")
-    rows = 1
-    for length in t.shape[:examples]:
-        rows *= length
+    rows = math.prod(t.shape[: axes_of_examples("scores", t, weight)])
     s, t, w = (part.reshape(rows, -1) for part in (s, t, w))
     capacity = rows if capacity is None else check_positive_int("capacity", capacity)
     if not rows <= capacity <= _MOST:
@@ -231,7 +227,7 @@ def _of_each_class(scores: jax.Array, targets: jax.Array) -> tuple[jax.Array, ja
     """Return scores and targets of one shape; of integer classes each class against the rest."""
     s = wide(scores)
     integers = jnp.issubdtype(targets.dtype, jnp.integer)
-    if not integers or not scores.ndim or targets.shape != scores.shape[:-1]:
+    if not integers or not targets.ndim or targets.shape != scores.shape[:-1]:
         check_same_shape("scores", scores.shape, targets.shape)
         return s, targets
     classes = jax.lax.broadcasted_iota(jnp.int32, s.shape, s.ndim - 1)

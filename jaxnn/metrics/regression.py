@@ -11,7 +11,7 @@ from flax import struct
 from jaxnn.losses.inputs import as_real, check_same_shape
 from jaxnn.losses.regression import difference
 from jaxnn.metrics.direction import best_is
-from jaxnn.metrics.sums import Pair, weight_of, weighted
+from jaxnn.metrics.sums import Pair, axes_of_examples, weight_of, weighted
 
 __all__ = ["R2", "mean_absolute_error", "mean_squared_error", "r2"]
 
@@ -133,12 +133,7 @@ def r2(predictions: jax.Array, targets: jax.Array, weight: jax.Array | None = No
     Source: Chan, Golub and LeVeque 1983, for how batches are merged.
     """
     residuals, targets = _residuals(predictions, targets), as_real("targets", targets)
-    examples = 1 if weight is None else jnp.ndim(weight)
-    if not 0 < examples <= residuals.ndim:
-        raise ValueError(
-            f"weight must have the axes of examples, 1 to {residuals.ndim} of them, got {examples}"
-        )
-    outputs = targets.shape[examples:]
+    outputs = targets.shape[axes_of_examples("predictions", residuals, weight) :]
     if not residuals.size:
         return R2(*[jnp.zeros(outputs, residuals.dtype)] * 5)
     w, y, r = (

@@ -6,13 +6,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from jaxnn.losses.binary import hinge, sigmoid_focal
+from jaxnn.losses.binary import hinge, sigmoid_cross_entropy, sigmoid_focal
 from jaxnn.losses.checks import unwrap
-from jaxnn.losses.classification import (
-    negative_log_likelihood,
-    sigmoid_cross_entropy,
-    softmax_cross_entropy,
-)
+from jaxnn.losses.classification import negative_log_likelihood, softmax_cross_entropy
 from jaxnn.metrics.binary import binary_accuracy
 from jaxnn.metrics.classification import accuracy
 from jaxnn.metrics.sums import Metric

@@ -13,10 +13,8 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from jaxnn.arguments import is_concrete
-from jaxnn.losses.inputs import as_real
+from jaxnn.losses.inputs import as_real, check_weight
 
 __all__ = [
     "Accumulator",
@@ -26,6 +24,7 @@ __all__ = [
     "add",
     "as_pair",
     "as_pairs",
+    "axes_of_examples",
     "ratio",
     "result",
     "total",
@@ -98,24 +97,25 @@ def weight_of(values: jax.Array, weight: Any) -> jax.Array:
     if weight is None:
         return jnp.ones_like(values)
     weight = as_real("weight", weight)
-    if values.shape[: weight.ndim] != weight.shape:
-        raise ValueError(
-            f"weight must have the leading axes of the losses, {values.shape}, got {weight.shape}"
-        )
-    if is_concrete(weight) and weight.size:
-        _check_weight(weight, values)
+    check_weight(weight, "losses", values.shape, values.dtype)
     weight = weight.astype(values.dtype).reshape(weight.shape + (1,) * (values.ndim - weight.ndim))
     return jnp.broadcast_to(weight, values.shape)
 
 
-def _check_weight(weight: Any, values: jax.Array) -> None:
-    found = np.asarray(weight).astype(np.float64)
-    bad = ~(np.isfinite(found) & (found >= 0))
-    if bad.any():
-        raise ValueError(f"weight must be finite and at least 0, got {found[bad][0]}")
-    total = found.sum() * (values.size // found.size)
-    if total > float(jnp.finfo(values.dtype).max):
-        raise ValueError(f"weight must have a sum that is finite in {values.dtype}, got {total}")
+def axes_of_examples(name: str, values: jax.Array, weight: Any) -> int:
+    """Return how many leading axes of `values` are of examples: those of the weight, or 1.
+
+    Raises:
+      ValueError: `values`, or the weight, has no axis, or the weight has more axes.
+    """
+    if not values.ndim:
+        raise ValueError(f"{name} must have an axis of examples, (n, …), got a single number")
+    axes = 1 if weight is None else as_real("weight", weight).ndim
+    if not 0 < axes <= values.ndim:
+        raise ValueError(
+            f"weight must have the axes of examples, 1 to {values.ndim} of them, got {axes}"
+        )
+    return axes
 
 
 def ratio(pair: Pair) -> jax.Array:
@@ -136,7 +136,15 @@ def ratio(pair: Pair) -> jax.Array:
 def _pair_of(name: str, value: Any) -> Pair:
     if isinstance(value, type) or not isinstance(value, (tuple, list)) or len(value) != 2:
         raise TypeError(f"{name} must be a pair (sum, count) or an accumulator, got {value!r}")
-    return as_real("the sum", value[0]), as_real("the count", value[1])
+    total, count = (
+        as_real(f"the sum of {name}", value[0]),
+        as_real(f"the count of {name}", value[1]),
+    )
+    if total.shape != count.shape:
+        raise ValueError(
+            f"{name} must have a sum and a count of one shape, got {total.shape} and {count.shape}"
+        )
+    return total, count
 
 
 def result(sums: Sums) -> jax.Array:
@@ -170,6 +178,8 @@ def total(stacked: _S) -> _S:
     >>> total((jnp.array([3.0, 1.0]), jnp.array([2.0, 1.0])))
     (Array(4., dtype=float32), Array(3., dtype=float32))
     """
+    if not isinstance(stacked, Accumulator):
+        _pair_of("stacked", stacked)
     stacked = jax.tree.map(partial(as_real, "stacked"), stacked)
     if not all(leaf.ndim for leaf in jax.tree.leaves(stacked)):
         raise ValueError("stacked must have the parts along its leading axis, got single numbers")

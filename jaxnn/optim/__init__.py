@@ -11,6 +11,7 @@ from jaxnn.optim.adaptive.adagrad import RssState, adagrad, scale_by_rss
 from jaxnn.optim.adaptive.adam import AdamState, adam, scale_by_adam
 from jaxnn.optim.adaptive.adam_variants import adamw, nadam
 from jaxnn.optim.adaptive.adamax import AdamaxState, adamax, scale_by_adamax
+from jaxnn.optim.adaptive.lion import LionState, lion, scale_by_lion
 from jaxnn.optim.adaptive.radam import radam, scale_by_radam
 from jaxnn.optim.adaptive.rmsprop import RmsState, rmsprop, scale_by_rms
 from jaxnn.optim.averaging import ParameterAverage, parameter_average
@@ -21,13 +22,11 @@ from jaxnn.optim.decay import (
     with_decoupled_weight_decay,
 )
 from jaxnn.optim.groups import by_path, freeze, frozen_paths
-from jaxnn.optim.lion import LionState, lion, scale_by_lion
+from jaxnn.optim.knobs import Knob, Schedule
 from jaxnn.optim.lookahead import LookaheadState, lookahead_params, nesterov
 from jaxnn.optim.proximal import ThresholdState, soft_threshold
 from jaxnn.optim.rate import (
-    Knob,
     RateState,
-    Schedule,
     last_rate,
     scale_by_learning_rate,
     takes_rate_scale,

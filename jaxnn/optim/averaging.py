@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxnn.arguments import check_flag
+from jaxnn.optim.knobs import Knob, check_scheduled, value_at
 from jaxnn.optim.moments import towards
-from jaxnn.optim.rate import Knob, check_scheduled, value_at
 
 __all__ = ["ParameterAverage", "parameter_average"]
 

@@ -7,12 +7,17 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 
 from jaxnn.norms import scaled_norm, unit_norms
-from jaxnn.optim.rate import Knob, check_scheduled, next_count, transformation, value_at
-from jaxnn.tree import Mask, check_held, mask_tree, refuse_complex
+from jaxnn.optim.knobs import (
+    Knob,
+    check_scheduled,
+    next_count,
+    transformation,
+    value_at,
+)
+from jaxnn.tree import Mask, check_held, check_numbers, mask_tree, refuse_complex
 
 __all__ = ["BoundState", "clip", "clip_by_global_norm", "clip_by_norm", "max_norm"]
 
@@ -25,6 +30,7 @@ class BoundState(NamedTuple):
 
 def _wide(params: optax.Params) -> optax.Params:
     """Return arrays of the dtypes in which the norms of parameters are computed."""
+    check_numbers("params", params)
     return jax.tree.map(
         lambda p: jnp.zeros((), jnp.promote_types(jnp.result_type(p), jnp.float32)), params
     )
@@ -38,8 +44,6 @@ def _bounded(
     `check` refuses parameters, and returns the tree in whose dtypes the bound is used.
     """
     check_scheduled(name, bound, 0, low_open=True)
-    if isinstance(bound, (int, np.integer)):
-        bound = float(bound)  # an integer may be above the largest int32
 
     def init(params: optax.Params) -> BoundState:
         check_held(name, bound, check(params))
@@ -52,6 +56,7 @@ def _bounded(
         **extra_args: Any,
     ) -> tuple[optax.Updates, BoundState]:
         del extra_args
+        check_numbers("updates", updates)
         updates = apply(updates, params, value_at(bound, state.count))
         return updates, BoundState(count=next_count(state.count))
 
@@ -99,7 +104,9 @@ def _shrunk(tree: optax.Updates, bound: Any) -> optax.Updates:
     # Factors of exactly 1 for short updates, so that they keep their bits. There are two, since
     # their product may be below the smallest number.
     long = scale * norm > bound
-    first, second = jnp.where(long, 1 / scale, 1), jnp.where(long, bound / norm, 1)
+    # A norm of 0 stays out of the division, whose slope there would spoil every gradient.
+    first = jnp.where(long, 1 / scale, 1)
+    second = jnp.where(long, bound / jnp.where(long, norm, 1), 1)
     return jax.tree.map(lambda u: (u * first * second).astype(jnp.result_type(u)), tree)
 
 

@@ -18,16 +18,15 @@ import jax.numpy as jnp
 import optax
 
 from jaxnn.arguments import check_flag
-from jaxnn.optim.rate import (
+from jaxnn.optim.knobs import (
     Knob,
     check_scheduled,
     check_transformation,
-    count_rates,
-    last_rate,
     next_count,
     transformation,
     value_at,
 )
+from jaxnn.optim.rate import count_rates, last_rate
 from jaxnn.tree import Mask, check_held, mask_tree
 
 __all__ = [

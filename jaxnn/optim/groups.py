@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import optax
 
 from jaxnn.arguments import check_flag
-from jaxnn.optim.rate import check_transformation, following, transformation
+from jaxnn.optim.knobs import check_transformation, transformation
+from jaxnn.optim.rate import following
 from jaxnn.tree import Mask, mask_tree, path_name
 
 __all__ = ["FrozenState", "by_path", "freeze", "frozen_paths"]
@@ -32,7 +33,8 @@ def by_path(
 
     Raises:
       ValueError: at `init`, a rule has no parameter, usually because its path is misspelt.
-      TypeError: `rules` is no sequence of pairs, or an optimizer is no transformation.
+      TypeError: `rules` is no sequence of pairs, a mask is None, or an optimizer is no
+        transformation.
 
     >>> import jax.numpy as jnp
     >>> from jaxnn.optim import sgd
@@ -45,7 +47,9 @@ def by_path(
         isinstance(rule, (list, tuple)) and len(rule) == 2 for rule in rules
     ):
         raise TypeError(f"rules must be a list of pairs (mask, optimizer), got {rules!r}")
-    for _, tx in rules:
+    for mask, tx in rules:
+        if mask is None:  # to `mask_tree` it is every parameter, to a reader none
+            raise TypeError('mask must say which parameters, such as "all" or "bias", got None')
         check_transformation("the optimizer of a rule", tx)
     check_transformation("otherwise", otherwise)
     rest = len(rules)
@@ -58,7 +62,7 @@ def by_path(
         unused = set(range(rest)) - set(jax.tree.leaves(found))
         if unused:
             raise ValueError(
-                f"rules must each have a parameter of their own, got none for "
+                f"rules must each have a parameter of their own, got none for the mask "
                 f"{rules[min(unused)][0]!r}"
             )
         return found
@@ -101,6 +105,7 @@ def freeze(
       An Optax transformation.
 
     Raises:
+      TypeError: `mask` is None, or `optimizer` no transformation.
       ValueError: at `init`, no parameter matches the mask.
 
     >>> import jax.numpy as jnp

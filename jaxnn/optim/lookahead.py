@@ -14,14 +14,16 @@ import jax.numpy as jnp
 import optax
 
 from jaxnn.arguments import check_choice, check_flag
-from jaxnn.optim.rate import (
+from jaxnn.optim.knobs import (
     Knob,
     check_scheduled,
-    scale_by_learning_rate,
+    number,
     transformation,
     value_at,
 )
+from jaxnn.optim.rate import scale_by_learning_rate
 from jaxnn.optim.velocity import TraceState, trace
+from jaxnn.tree import check_numbers, outline
 
 __all__ = ["LookaheadState", "lookahead_params", "nesterov"]
 
@@ -142,6 +144,11 @@ def lookahead_params(
     Returns:
       The point, a tree like `params`; `params` itself if no part of the optimizer looks ahead.
 
+    Raises:
+      TypeError: a leaf of `params` that looks ahead is no number and no array of them.
+      ValueError: `params` has another structure than the parameters of the state, or a concrete
+        `rate_scale` is no finite number.
+
     >>> tx = nesterov(0.1, decay=0.5)
     >>> params = jnp.array([1.0])
     >>> state = tx.init(params)
@@ -149,6 +156,7 @@ def lookahead_params(
     >>> lookahead_params(params, state)
     Array([0.9], dtype=float32)
     """
+    rate_scale = number("rate_scale", rate_scale)
     nodes = jax.tree.leaves(opt_state, is_leaf=lambda node: isinstance(node, LookaheadState))
     for state in nodes:
         if isinstance(state, LookaheadState):
@@ -165,8 +173,18 @@ def _shifted(params: optax.Params, state: LookaheadState, rate_scale: Any) -> op
         dtype = jnp.result_type(p)
         return p + jnp.asarray(shift, dtype) * rho.astype(dtype)
 
-    # The tree of velocities comes first, since a masked node of it can stand for a whole subtree
-    # of the parameters.
-    return jax.tree.map(
-        move, state.velocity, params, is_leaf=lambda node: isinstance(node, optax.MaskedNode)
+    # A masked node among the velocities can stand for a whole subtree of the parameters.
+    velocities, structure = jax.tree.flatten(
+        state.velocity, is_leaf=lambda node: isinstance(node, optax.MaskedNode)
     )
+    try:
+        parts = structure.flatten_up_to(params)
+    except ValueError:
+        raise ValueError(
+            "params must have the structure of the parameters that the state was made for, "
+            f"{outline(state.velocity)}, got {outline(params)}"
+        ) from None
+    for rho, part in zip(velocities, parts, strict=True):
+        if not isinstance(rho, optax.MaskedNode):
+            check_numbers("params", part)
+    return structure.unflatten(map(move, velocities, parts))

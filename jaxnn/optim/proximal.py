@@ -8,7 +8,13 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxnn.optim.rate import Knob, check_scheduled, next_count, transformation, value_at
+from jaxnn.optim.knobs import (
+    Knob,
+    check_scheduled,
+    next_count,
+    transformation,
+    value_at,
+)
 from jaxnn.tree import Mask, check_held, mask_tree
 
 __all__ = ["ThresholdState", "soft_threshold"]

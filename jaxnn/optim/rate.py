@@ -1,129 +1,29 @@
-"""Knobs that follow a schedule, and the link of a chain that applies the learning rate.
+"""The learning rate: the link of a chain that applies it, and what an optimizer's state says of it.
 
-Every float argument of an optimizer is a *knob*: a Python number, a traced scalar, or a
-schedule, which is a pure function of the count of updates. The learning rate is applied by one
-link alone, `scale_by_learning_rate`. The same link applies `rate_scale`, the factor by which
-controllers such as `jaxnn.train.plateau` lower the rate during a run.
+The learning rate is applied by one link alone, `scale_by_learning_rate`. The same link applies
+`rate_scale`, the factor by which controllers such as `jaxnn.train.plateau` lower the rate during
+a run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 
-from jaxnn.arguments import check_knob
-from jaxnn.tree import check_held
+from jaxnn.optim.knobs import Knob, check_scheduled, next_count, transformation, value_at
+from jaxnn.tree import check_held, check_numbers
 
 __all__ = [
-    "Knob",
     "RateState",
-    "Schedule",
-    "check_schedule",
-    "check_scheduled",
-    "check_transformation",
     "count_rates",
-    "floating_dtype",
     "following",
     "last_rate",
-    "next_count",
-    "number",
     "scale_by_learning_rate",
     "takes_rate_scale",
-    "transformation",
-    "value_at",
 ]
-
-Schedule = Callable[[jax.Array], jax.Array]
-"""A pure function that maps the count of updates (integer, any shape) to a knob's value."""
-
-Knob = float | jax.Array | Schedule
-"""The type of every float argument of an optimizer: a number, a traced scalar or a schedule."""
-
-
-def check_scheduled(name: str, knob: Knob, *bounds: float, **open_ends: bool) -> None:
-    """Check a constant knob; a schedule has checked its own constants already."""
-    if not callable(knob):
-        check_knob(name, knob, *bounds, **open_ends)
-
-
-def number(name: str, value: Any, *bounds: float, **open_ends: bool) -> Any:
-    """Check a constant of a schedule, and return it; an integer becomes a float.
-
-    Steps may be above the largest int32, which JAX would refuse of an integer, or wrap.
-
-    >>> number("transition_steps", 2**40, 0)
-    1099511627776.0
-    """
-    check_knob(name, value, *bounds, **open_ends)
-    return float(value) if isinstance(value, (int, np.number, np.ndarray)) else value
-
-
-def check_schedule(name: str, schedule: Any) -> None:
-    """Refuse what is no schedule.
-
-    >>> check_schedule("schedule", 0.1)
-    Traceback (most recent call last):
-    ...
-    TypeError: schedule must be a function of the count such as constant(0.1), got 0.1
-    """
-    if not callable(schedule):
-        raise TypeError(
-            f"{name} must be a function of the count such as constant(0.1), got {schedule!r}"
-        )
-
-
-def check_transformation(name: str, tx: Any) -> None:
-    """Refuse what is no Optax transformation.
-
-    >>> check_transformation("optimizer", "adam")
-    Traceback (most recent call last):
-    ...
-    TypeError: optimizer must be an Optax transformation (init, update), got 'adam'
-    """
-    if not (hasattr(tx, "init") and hasattr(tx, "update")):
-        raise TypeError(f"{name} must be an Optax transformation (init, update), got {tx!r}")
-
-
-def floating_dtype(name: str, dtype: Any) -> Any:
-    """Return a dtype for accumulators, or None for that of the parameters.
-
-    >>> floating_dtype("mu_dtype", "int8")
-    Traceback (most recent call last):
-    ...
-    TypeError: mu_dtype must be a floating-point dtype or None, got 'int8'
-    """
-    if dtype is None:
-        return None
-    refusal = TypeError(f"{name} must be a floating-point dtype or None, got {dtype!r}")
-    try:
-        known = jnp.dtype(dtype)
-    except TypeError:
-        raise refusal from None
-    if not jnp.issubdtype(known, jnp.inexact):
-        raise refusal
-    return known
-
-
-def value_at(knob: Knob, count: jax.Array) -> float | jax.Array:
-    """Return the value of a knob at update `count`, whether it is scheduled or not."""
-    return knob(count) if callable(knob) else knob
-
-
-def next_count(count: jax.Array) -> jax.Array:
-    """Return the count after one more update, which stays at the largest int32."""
-    return jnp.asarray(optax.safe_increment(count))
-
-
-def transformation(
-    init: Callable[..., Any], update: Callable[..., Any]
-) -> optax.GradientTransformationExtraArgs:
-    """Build an Optax transformation from functions that name the type of their own state."""
-    return optax.GradientTransformationExtraArgs(init, update)
 
 
 class RateState(NamedTuple):
@@ -176,6 +76,7 @@ def scale_by_learning_rate(learning_rate: Knob) -> optax.GradientTransformationE
         **extra_args: Any,
     ) -> tuple[optax.Updates, RateState]:
         del params, extra_args
+        check_numbers("updates", updates)
         rate = value_at(learning_rate, state.count) * rate_scale
         updates = jax.tree.map(lambda u: jnp.asarray(-rate, jnp.result_type(u)) * u, updates)
         return updates, RateState(count=next_count(state.count), rate=jnp.asarray(rate, float))

@@ -16,8 +16,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxnn.arguments import check_choice, check_count, check_knob, check_positive_int
-from jaxnn.optim.rate import transformation
+from jaxnn.arguments import check_choice, check_count, check_positive_int
+from jaxnn.optim.knobs import number, transformation
 
 __all__ = [
     "PlateauRule",
@@ -52,6 +52,9 @@ def improvement(
 def worst(mode: str) -> jax.Array:
     """Return the value that every finite value improves on: ∞ for "min", −∞ for "max"."""
     return jnp.asarray(math.inf if mode == "min" else -math.inf, float)
+
+
+_MOST = 2**31 - 2  # PyTorch's way of counting adds one
 
 
 class PlateauState(NamedTuple):
@@ -179,13 +182,20 @@ def plateau_rule(
 
     Source: lectures C, N and M ("performance scheduling").
     """
-    check_knob("factor", factor, 0, 1)
+    factor = number("factor", factor, 0, 1)
     check_choice("mode", mode, ("min", "max"))
     check_choice("counting", counting, ("optax", "pytorch", "keras"))
-    for name, value in (("rtol", rtol), ("atol", atol), ("min_scale", min_scale)):
-        check_knob(name, value, 0)
+    rtol, atol = number("rtol", rtol, 0), number("atol", atol, 0)
+    min_scale = number("min_scale", min_scale, 0)
     patience, cooldown = check_count("patience", patience), check_count("cooldown", cooldown)
     size = check_positive_int("accumulation_size", accumulation_size)
+    for name, count in (
+        ("patience", patience),
+        ("cooldown", cooldown),
+        ("accumulation_size", size),
+    ):
+        if count > _MOST:
+            raise ValueError(f"{name} must be at most {_MOST}, which int32 can count, got {count}")
     return PlateauRule(factor, patience, mode, rtol, atol, cooldown, min_scale, counting, size)
 
 

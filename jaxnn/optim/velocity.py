@@ -9,15 +9,16 @@ import jax.numpy as jnp
 import optax
 
 from jaxnn.arguments import check_flag
-from jaxnn.optim.rate import (
+from jaxnn.optim.knobs import (
     Knob,
     check_scheduled,
     floating_dtype,
     next_count,
-    scale_by_learning_rate,
     transformation,
     value_at,
 )
+from jaxnn.optim.moments import check_updates, zeros_like
+from jaxnn.optim.rate import scale_by_learning_rate
 
 __all__ = ["TraceState", "momentum", "sgd", "trace"]
 
@@ -60,8 +61,7 @@ def trace(
     dtype = floating_dtype("accumulator_dtype", accumulator_dtype)
 
     def init(params: optax.Params) -> TraceState:
-        zeros = jax.tree.map(lambda p: jnp.zeros_like(p, dtype=dtype), params)
-        return TraceState(count=jnp.zeros((), jnp.int32), velocity=zeros)
+        return TraceState(jnp.zeros((), jnp.int32), velocity=zeros_like(params, dtype))
 
     def update(
         updates: optax.Updates,
@@ -70,6 +70,7 @@ def trace(
         **extra_args: Any,
     ) -> tuple[optax.Updates, TraceState]:
         del params, extra_args
+        check_updates(updates, state.velocity)
         mu = value_at(decay, state.count)
 
         def decayed(g: jax.Array, rho: jax.Array) -> jax.Array:

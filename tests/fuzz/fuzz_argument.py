@@ -25,8 +25,8 @@ class Argument:
       loose: whether an error may name another argument of the call, as with two shapes that
         must agree.
       holds_numbers: whether values may hold NaN and Inf, which may then come out.
-      undefined: whether an allowed value may leave nothing to compute, which gives NaN, as
-        weights that are all 0 do.
+      undefined: whether an allowed value leaves nothing to compute, which gives NaN, as weights
+        that are all 0 may.
     """
 
     value: Any
@@ -35,7 +35,11 @@ class Argument:
     skip: tuple[str, ...] = ()
     loose: bool = False
     holds_numbers: bool = False
-    undefined: bool = False
+    undefined: Callable[[Any], bool] = lambda other: False
+
+
+def always(other: Any) -> bool:
+    return True
 
 
 def is_array(value: Any) -> bool:

@@ -122,7 +122,7 @@ def array(
     none: bool = False,
     also: Callable[[Any], bool] = lambda value: False,
     called: tuple[str, ...] = (),
-    undefined: bool = False,
+    undefined: Callable[[Any], bool] = lambda other: False,
 ) -> Argument:
     """Real numbers of any shape; the call says which shapes, and has to refuse the others."""
 
@@ -140,16 +140,22 @@ def tree(
     value: Any,
     *,
     none: bool = False,
+    complex_too: bool = False,
     also: Callable[[Any], bool] = lambda value: False,
     called: tuple[str, ...] = (),
 ) -> Argument:
-    """A pytree of real arrays."""
+    """A pytree of arrays of real numbers, or of complex ones too."""
+
+    def allowed(leaf: Any) -> bool:
+        is_complex = isinstance(leaf, complex) or (
+            is_array(leaf) and jnp.issubdtype(leaf.dtype, jnp.complexfloating)
+        )
+        return is_real(leaf) or (complex_too and is_complex)
 
     def takes(other: Any) -> bool:
         if other is None:
             return none
-        leaves = jax.tree.leaves(other)
-        return also(other) or all(is_real(leaf) for leaf in leaves)
+        return also(other) or all(map(allowed, jax.tree.leaves(other)))
 
     return Argument(value, takes, called, loose=True, holds_numbers=True)
 

@@ -81,7 +81,7 @@ def outcome(row: Row, name: str, bad: Any) -> Outcome:
         return _of_error(row, name, argument, error)
     if not _takes(argument, bad):
         return Outcome(SILENT, "taken, although it is not allowed")
-    if argument.undefined or (argument.holds_numbers and not _finite(bad, _FLOAT32)):
+    if argument.undefined(bad) or (argument.holds_numbers and not _finite(bad, _FLOAT32)):
         return Outcome(RIGHT, "")
     if not _finite(result):
         return Outcome(SILENT, "NaN or Inf comes out")

@@ -15,6 +15,7 @@ import fuzz_rows_measures
 import fuzz_rows_models
 import fuzz_rows_optimizers
 import fuzz_rows_parts
+import fuzz_rows_populations
 import fuzz_rows_runs
 import fuzz_rows_schedules
 import fuzz_rows_sets
@@ -35,6 +36,7 @@ PACKAGES = (
     "nn",
     "optim",
     "optim.schedules",
+    "population",
     "regularizers",
     "report",
     "scaling",
@@ -44,12 +46,17 @@ PACKAGES = (
 )
 
 MADE_BY_OTHERS = {
+    "Population": "fit_population",
+    "Populations": "fit_populations",
     "Run": "fit",
     "train.Bundle": "load_bundle",
     "data.TableEncoding": "fit_encoding",
     "nn.LoadReport": "load_pretrained",
     "nn.Summary": "summary",
     "optim.ParameterAverage": "parameter_average",
+    "population.ExploitAndExplore": "exploit_and_explore",
+    "population.MedianStopping": "median_stopping",
+    "population.SuccessiveHalving": "successive_halving",
     "scaling.ScalingRow": "estimate_scaling",
     "scaling.StepCost": "step_cost",
     "train.Encoding": "fit",
@@ -79,6 +86,7 @@ def table(folder: Path) -> list[Row]:
         *fuzz_rows_inputs.rows(),
         *fuzz_rows_parts.rows(),
         *fuzz_rows_runs.rows(folder),
+        *fuzz_rows_populations.rows(folder),
         *fuzz_rows_tools.rows(folder),
     ]
 

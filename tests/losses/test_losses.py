@@ -93,14 +93,21 @@ REFUSED = {
     "yes": (BCE, {"pos_weight": -1.0}, r"pos_weight must be in \[0, inf\), got -1"),
     "outputs": (BCE, {"pos_weight": np.ones(8)}, "pos_weight must be a scalar or have one"),
     "delta": (losses.huber, {"delta": 0.0}, r"delta must be in \(0, inf\), got 0"),
+    # In float32 the first is infinite, and the second 0.
+    "infinite delta": (losses.huber, {"delta": 1e300}, "delta must be 0 or in .* float32"),
+    "no delta": (losses.huber, {"delta": 1e-40}, "delta must be 0 or in .* float32"),
+    "gamma": (losses.sigmoid_focal, {"gamma": 1e300}, "gamma must be 0 or in .* float32"),
+    "heavy": (CE, {"class_weights": [1, 1, 1, 1, 1e300]}, "class_weights must be 0 or in"),
+    "light": (BCE, {"pos_weight": [1, 1, 1, 1, 1e-40]}, "pos_weight must be 0 or in"),
 }
 
 
 @pytest.mark.parametrize(("loss", "settings", "message"), REFUSED.values(), ids=REFUSED)
 def test_settings_out_of_range_are_refused_in_the_call_and_before_it(loss, settings, message):
-    configured, targets = partial(loss, **settings), np.zeros((8, 5)) if loss is BCE else LABELS
+    classes = loss in (CE, NLL)
+    configured, targets = partial(loss, **settings), LABELS if classes else np.zeros((8, 5))
     with pytest.raises(ValueError, match=message):
-        losses.check_targets(configured, "y", jax.ShapeDtypeStruct((8, 5), float), targets)
+        losses.check_targets(configured, "y", jax.ShapeDtypeStruct((8, 5), jnp.float32), targets)
     with pytest.raises(ValueError, match=message):
         configured(jnp.asarray(LOGITS), jnp.asarray(targets))
 

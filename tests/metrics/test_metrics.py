@@ -29,18 +29,43 @@ def test_every_metric_is_in_the_table():
     assert tested == public
 
 
+# All metrics of the table in one program: compiling is what takes time here.
+@jax.jit
+def measure(batches):
+    return as_pairs({name: METRICS[name][0](*batch) for name, batch in batches.items()})
+
+
+@jax.jit
+def merged(a, b):
+    return {name: add(a[name], b[name]) for name in a}
+
+
+@jax.jit
+def results(sums):
+    return {name: result(parts) for name, parts in sums.items()}
+
+
+def assert_results(sums, expected):
+    found = results(sums)
+    assert set(found) == set(expected) == set(METRICS)
+    for name, value in expected.items():
+        np.testing.assert_allclose(found[name], value, rtol=2e-6, err_msg=name)
+
+
 TARGETS_AND_WEIGHT = (["labels", "weight"], ["targets", "weight"])
 
 
-@pytest.mark.parametrize(("metric", "outputs", "targets", "formula"), METRICS.values(), ids=METRICS)
-def test_any_partition_gives_the_formula_of_the_whole(metric, outputs, targets, formula):
+def test_any_partition_gives_the_formula_of_the_whole():
     """Ragged parts, padded to one shape with rows of weight 0 that hold NaN, or no class."""
-    expected = formula(outputs, targets, WEIGHT)
-    nothing = np.nan if targets.dtype == np.float32 else targets.dtype.type(-1)
-    measure = jax.jit(lambda *batch: as_pairs({"it": metric(*batch)})["it"])
+    expected = {
+        name: formula(outputs, targets, WEIGHT)
+        for name, (_, outputs, targets, formula) in METRICS.items()
+    }
 
-    def padded(rows):
+    def padded(name, rows):
+        _, outputs, targets, _ = METRICS[name]
         fill = N - len(rows)
+        nothing = np.nan if targets.dtype == np.float32 else targets.dtype.type(-1)
         return (
             np.concatenate(
                 [outputs[rows], np.full((fill, *outputs.shape[1:]), np.nan, np.float32)]
@@ -51,16 +76,19 @@ def test_any_partition_gives_the_formula_of_the_whole(metric, outputs, targets, 
 
     cuts = ([], [1, 2, 3], [0, 17, 17, 59], range(5, N, 5))
     for parts in (np.split(np.arange(N), cut) for cut in cuts):
-        measured = [measure(*padded(rows)) for rows in parts]
-        np.testing.assert_allclose(result(reduce(add, measured)), expected, rtol=2e-6)
+        measured = [measure({name: padded(name, rows) for name in METRICS}) for rows in parts]
+        assert_results(reduce(merged, measured), expected)
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *measured)
-    np.testing.assert_allclose(result(total(stacked)), expected, rtol=2e-6)
+    assert_results({name: total(sums) for name, sums in stacked.items()}, expected)
 
 
-@pytest.mark.parametrize(("metric", "outputs", "targets", "formula"), METRICS.values(), ids=METRICS)
-def test_without_weight_all_count_once(metric, outputs, targets, formula):
-    found = result(jax.jit(metric)(outputs, targets))
-    np.testing.assert_allclose(found, formula(outputs, targets, np.ones(N)), rtol=2e-6)
+def test_without_weight_all_count_once():
+    batches = {name: (outputs, targets) for name, (_, outputs, targets, _) in METRICS.items()}
+    expected = {
+        name: formula(outputs, targets, np.ones(N))
+        for name, (_, outputs, targets, formula) in METRICS.items()
+    }
+    assert_results(measure(batches), expected)
 
 
 @pytest.mark.parametrize("name", ["top_2", "confusion", "mse", "r2", "f1 each", "roc"])
@@ -144,6 +172,11 @@ def test_confidence_on_the_border_of_a_bin_belongs_to_the_lower():
         (lambda: metrics.mean_absolute_error(Y[:, 0], Y), "targets must have the shape"),
         (lambda: metrics.r2(Y, Y, WEIGHT[:7]), "weight must have the leading axes"),
         (lambda: metrics.confusion_matrix(LOGITS, LABELS, WEIGHT[:7]), "weight must have the"),
+        # A single number has no axis of examples: each example would become an output.
+        (lambda: metrics.binary_recall(Y, Y > 0, 2.0), "weight must have the axes of examples"),
+        (lambda: metrics.roc_auc(Y[:, 0], np.int32(1)), "targets must have the shape of the sco"),
+        (lambda: metrics.ratio((jnp.ones(2), jnp.ones(3))), "a sum and a count of one shape"),
+        (lambda: metrics.total((jnp.ones(2), jnp.ones(3))), "a sum and a count of one shape"),
     ],
 )
 def test_what_does_not_fit_is_refused(call, message):
@@ -176,26 +209,44 @@ def test_a_pair_and_a_scalar_are_made_float():
     assert {leaf.dtype for leaf in jax.tree.leaves(pairs)} == {np.dtype("float32")}
 
 
-@pytest.mark.parametrize("name", METRICS)
-def test_outputs_that_are_not_finite_get_no_plausible_score(name):
+def test_outputs_that_are_not_finite_get_no_plausible_score():
     """They are counted wrong, or the result is not finite; at weight 0 they do not matter."""
-    metric, outputs, targets, formula = METRICS[name]
-    measure = jax.jit(lambda *batch: as_pairs({"it": metric(*batch)})["it"])
-    ones = np.ones(N, np.float32)
+    ones, third = np.ones(N, np.float32), np.arange(N) == 3
+
+    def batches(weight, bad=None):
+        spoilt = {}
+        for name, (_, outputs, targets, _) in METRICS.items():
+            outputs = outputs.copy()
+            if bad is not None:
+                outputs[third] = bad
+            spoilt[name] = (outputs, targets, weight)
+        return spoilt
+
+    without = ones * ~third
+    expected = {}
+    for name, (_, outputs, targets, formula) in METRICS.items():
+        real = without.reshape(-1, *[1] * (outputs.ndim - 1))
+        expected[name] = formula(np.where(real, outputs, 0), targets, without)
     for bad in (np.nan, np.inf):
-        spoilt, without = outputs.copy(), ones * (np.arange(N) != 3)
-        spoilt[3] = bad
-        sums, clean = measure(spoilt, targets, ones), measure(spoilt, targets, without)
-        expected = formula(
-            np.where(without.reshape(-1, *[1] * (outputs.ndim - 1)), outputs, 0), targets, without
-        )
-        np.testing.assert_allclose(result(clean), expected, rtol=2e-6)
-        wrong = isinstance(sums, tuple) and sums[0] == clean[0] and sums[1] > clean[1]
-        assert wrong or not np.isfinite(result(sums)).all()
-    if name != "confusion":
-        assert np.isnan(result(measure(outputs, targets, 0 * ones))).all()
-        huge = measure(outputs, targets, np.full(N, 3e38, np.float32))
-        assert not np.isfinite(result(huge)).all()
+        sums, clean = measure(batches(ones, bad)), measure(batches(without, bad))
+        assert_results(clean, expected)
+        found = results(sums)
+        for name in METRICS:
+            a, b = sums[name], clean[name]
+            wrong = isinstance(a, tuple) and a[0] == b[0] and a[1] > b[1]
+            assert wrong or not np.isfinite(found[name]).all(), name
+    nothing, huge = (
+        results(measure(batches(weight))) for weight in (0 * ones, np.full(N, 3e38, np.float32))
+    )
+    for name in set(METRICS) - {"confusion"}:
+        assert np.isnan(nothing[name]).all(), name
+        assert not np.isfinite(huge[name]).all(), name
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_weights_without_a_finite_sum_and_complex_outputs_are_refused(name):
+    metric, outputs, targets, _ = METRICS[name]
+    ones = np.ones(N, np.float32)
     for weight, message in (
         (-ones, "finite and at least 0, got -1"),
         (ones * np.inf, "finite and at least 0, got inf"),

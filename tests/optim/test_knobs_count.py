@@ -95,12 +95,19 @@ LOSSES = jnp.array([1.0, 0.8, 0.9, 0.7, 0.9, 0.69])
 
 
 def mapped_and_looped(outcome, values):
-    values = jnp.asarray(values, jnp.float32)
-    together = jax.jit(jax.vmap(outcome))(values)
-    for i, value in enumerate(values):
-        alone = jax.jit(outcome)(value)
-        assert_leaves_close(jax.tree.map(lambda x, i=i: x[i], together), alone, 1e-6)
+    both = jax.jit(lambda values: (jax.vmap(outcome)(values), jax.lax.map(outcome, values)))
+    together, looped = jax.device_get(both(jnp.asarray(values, jnp.float32)))
+    for i in range(len(values)):
+        mapped, alone = (jax.tree.map(lambda x, i=i: x[i], tree) for tree in (together, looped))
+        assert_leaves_close(mapped, alone, 1e-6)
     assert any(np.ptp(leaf, axis=0).any() for leaf in jax.tree.leaves(together)), "no effect"
+
+
+@functools.cache
+def start():
+    recipe = jaxnn.Recipe(jaxnn.nn.MLP((1,)), jaxnn.losses.squared_error, optim.sgd(0.1))
+    with jax.ensure_compile_time_eval():
+        return train.init_state(recipe, 0, {"x": jnp.ones((1, 2))})
 
 
 @pytest.mark.parametrize(("name", "knob"), CONTROLLED)
@@ -108,16 +115,10 @@ def test_controllers(name, knob):
     values, more = CONTROLLED[name, knob]
 
     def outcome(value):
-        recipe = jaxnn.Recipe(
-            jaxnn.nn.MLP((1,)),
-            jaxnn.losses.squared_error,
-            optim.sgd(0.1),
-            controllers=(getattr(train, name)(**{**more, knob: value}),),
-        )
-        state = train.init_state(recipe, 0, {"x": jnp.ones((1, 2))})
-        memory, seen = state.control.memory[0], []
+        controller, state = getattr(train, name)(**{**more, knob: value}), start()
+        memory, seen = controller.init(state), []
         for loss in LOSSES:
-            memory, state = recipe.controllers[0].update(memory, state, loss)
+            memory, state = controller.update(memory, state, loss)
             seen.append((state.control.scale, state.control.stop.astype(jnp.float32)))
         return seen, memory
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -190,7 +192,7 @@ REFUSED = [
     (lambda: optim.adam(None), "learning_rate must be a number, got None"),
     (lambda: optim.adam(0.1, nesterov="no"), "nesterov must be True or False, got 'no'"),
     (lambda: optim.sgd(0.1, 0.9, nesterov=1), "nesterov must be True or False, got 1"),
-    (lambda: optim.adam(0.1, mu_dtype="x"), "mu_dtype must be a floating-point dtype or None"),
+    (lambda: optim.adam(0.1, mu_dtype="x"), "mu_dtype must be a floating-point dtype"),
     (lambda: optim.sgd(0.1, accumulator_dtype=int), "accumulator_dtype must be a floating-point"),
     (lambda: optim.freeze("a", "adam"), r"optimizer must be an Optax transformation \(init"),
     (lambda: optim.by_path("a", optim.sgd(0.1)), "rules must be a list of pairs"),
@@ -205,7 +207,49 @@ REFUSED = [
         "clamp must be True where cycle=True, got False",
     ),
     (lambda: optim.schedules.cyclic(0.0, 1.0, 5, gamma=0.5), "gamma must be given with mode"),
+    (lambda: optim.schedules.cosine(1e300, 5), "init_value must be 0 or in .* of the schedule"),
+    (lambda: optim.schedules.join(0.1, [5]), "schedules must be a tuple or a list, got 0.1"),
+    (lambda: optim.schedules.cosine(0.1, 5)("3"), "count must be an array of real numbers, got"),
+    (lambda: optim.plateau_rule(accumulation_size=2**40), "accumulation_size must be at most 2"),
+    (lambda: optim.plateau_rule(patience=2**31), "patience must be at most 2147483646"),
+    (lambda: optim.freeze(None, optim.sgd(0.1)), 'mask must say which parameters, such as "all"'),
+    (lambda: optim.adam(0.1).init({"a": "b"}), "params must be a tree of arrays of numbers, got "),
+    (lambda: _step(optim.adam(0.1), {"b": jnp.ones(1)}), "updates must have the structure of the "),
+    (lambda: _step(optim.sgd(0.1, 0.9), jnp.ones(1)), "updates must have the structure of the pa"),
+    (lambda: _step(optim.adagrad(0.1), {"a": "b"}), "updates must be a tree of arrays of numbers"),
 ]
+
+
+def _step(tx, updates):
+    return tx.update(updates, tx.init({"a": jnp.ones(1)}))
+
+
+def _first_step(tx, g):
+    params = jnp.zeros_like(g)
+    return tx.update(g, tx.init(params), params)[0]
+
+
+@pytest.mark.parametrize(
+    ("make", "dtype"),
+    [
+        (optim.adam, "mu_dtype"),
+        (optim.lion, "mu_dtype"),
+        (partial(optim.sgd, momentum=0.9), "accumulator_dtype"),
+    ],
+)
+def test_an_accumulator_of_its_own_dtype_keeps_both_parts_of_complex_numbers(make, dtype):
+    g = jnp.asarray([1 + 2j])
+    np.testing.assert_array_equal(
+        _first_step(make(0.1, **{dtype: "float32"}), g), _first_step(make(0.1), g)
+    )
+
+
+@pytest.mark.parametrize(
+    "make", [optim.sgd, optim.nesterov, lambda d: optim.nadam(0.1, momentum_decay=d)]
+)
+def test_an_integer_knob_may_be_above_the_integers_of_jax(make):
+    g = jnp.ones(1)
+    np.testing.assert_array_equal(_first_step(make(2**40), g), _first_step(make(2.0**40), g))
 
 
 @pytest.mark.parametrize(("call", "message"), REFUSED)

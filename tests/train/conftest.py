@@ -25,14 +25,15 @@ def tiny():
     return jaxnn.data.Data(train=part(slice(0, 70)), val=part(slice(70, 100)))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def recipe():
+    """One object for all tests, so that what is compiled for it is found again."""
     return make_recipe({"lr": 0.01, "dropout": 0.5, "l2": 1e-3})
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def maker():
-    """A make_recipe that no other test has compiled."""
+    """A make_recipe that is not a module's function."""
     return lambda knobs: make_recipe(knobs)
 
 

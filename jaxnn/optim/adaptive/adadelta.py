@@ -9,15 +9,15 @@ import jax.numpy as jnp
 import optax
 
 from jaxnn.optim.decay import add_decayed_weights
-from jaxnn.optim.moments import real_like, second_moment, square_root
-from jaxnn.optim.rate import (
+from jaxnn.optim.knobs import (
     Knob,
     check_scheduled,
     next_count,
-    scale_by_learning_rate,
     transformation,
     value_at,
 )
+from jaxnn.optim.moments import real_like, root, second_moment, square_root
+from jaxnn.optim.rate import scale_by_learning_rate
 from jaxnn.tree import Mask, check_held
 
 __all__ = ["AdadeltaState", "adadelta", "scale_by_adadelta"]
@@ -60,7 +60,7 @@ def scale_by_adadelta(rho: Knob = 0.9, eps: Knob = 1e-6) -> optax.GradientTransf
         e_g = second_moment(decay, updates, state.e_g)
 
         def step(g: jax.Array, square: jax.Array, moved: jax.Array) -> jax.Array:
-            return jnp.sqrt(moved + jnp.asarray(e, moved.dtype)) / square_root(square, e, 0.0) * g
+            return root(moved + jnp.asarray(e, moved.dtype)) / square_root(square, e, 0.0) * g
 
         updates = jax.tree.map(step, updates, e_g, state.e_x)
         e_x = second_moment(decay, updates, state.e_x)

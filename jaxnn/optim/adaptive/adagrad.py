@@ -9,15 +9,15 @@ import jax.numpy as jnp
 import optax
 
 from jaxnn.arguments import check_flag, check_knob
-from jaxnn.optim.moments import absolute_square, real_like, square_root
-from jaxnn.optim.rate import (
+from jaxnn.optim.knobs import (
     Knob,
     check_scheduled,
     next_count,
-    scale_by_learning_rate,
     transformation,
     value_at,
 )
+from jaxnn.optim.moments import absolute_square, check_updates, real_like, square_root
+from jaxnn.optim.rate import scale_by_learning_rate
 from jaxnn.tree import check_held
 
 __all__ = ["RssState", "adagrad", "over_root", "scale_by_rss"]
@@ -69,6 +69,7 @@ def scale_by_rss(
         **extra_args: Any,
     ) -> tuple[optax.Updates, RssState]:
         del params, extra_args
+        check_updates(updates, state.sum_of_squares)
         squares = jax.tree.map(lambda g, s: s + absolute_square(g), updates, state.sum_of_squares)
         e = value_at(eps, state.count)
         updates = jax.tree.map(lambda g, s: over_root(g, s, e, eps_in_sqrt), updates, squares)

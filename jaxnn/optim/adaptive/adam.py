@@ -9,17 +9,17 @@ import jax.numpy as jnp
 import optax
 
 from jaxnn.arguments import check_choice, check_flag
-from jaxnn.optim.moments import bias_correction as correction
-from jaxnn.optim.moments import moment, real_like, second_moment, square_root
-from jaxnn.optim.rate import (
+from jaxnn.optim.knobs import (
     Knob,
     check_scheduled,
     floating_dtype,
     next_count,
-    scale_by_learning_rate,
     transformation,
     value_at,
 )
+from jaxnn.optim.moments import bias_correction as correction
+from jaxnn.optim.moments import moment, real_like, second_moment, square_root, zeros_like
+from jaxnn.optim.rate import scale_by_learning_rate
 from jaxnn.tree import check_held
 
 __all__ = ["AdamState", "adam", "scale_by_adam"]
@@ -80,7 +80,7 @@ def scale_by_adam(
         check_held("eps_root", eps_root, params)
         return AdamState(
             count=jnp.zeros((), jnp.int32),
-            mu=jax.tree.map(lambda p: jnp.zeros_like(p, dtype=mu_dtype), params),
+            mu=zeros_like(params, mu_dtype),
             nu=jax.tree.map(real_like, params),
             nu_max=() if amsgrad is None else jax.tree.map(real_like, params),
             mu_product=() if momentum_decay is None else jnp.ones((), float),

@@ -8,7 +8,8 @@ import optax
 
 from jaxnn.optim.adaptive.adam import scale_by_adam
 from jaxnn.optim.decay import add_decayed_weights
-from jaxnn.optim.rate import Knob, scale_by_learning_rate
+from jaxnn.optim.knobs import Knob
+from jaxnn.optim.rate import scale_by_learning_rate
 from jaxnn.tree import Mask
 
 __all__ = ["adamw", "nadam"]

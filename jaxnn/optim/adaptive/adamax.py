@@ -8,15 +8,15 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxnn.optim.moments import bias_correction, moment, real_like
-from jaxnn.optim.rate import (
+from jaxnn.optim.knobs import (
     Knob,
     check_scheduled,
     next_count,
-    scale_by_learning_rate,
     transformation,
     value_at,
 )
+from jaxnn.optim.moments import bias_correction, moment, real_like
+from jaxnn.optim.rate import scale_by_learning_rate
 from jaxnn.tree import check_held
 
 __all__ = ["AdamaxState", "adamax", "scale_by_adamax"]

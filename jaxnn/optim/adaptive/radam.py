@@ -8,17 +8,18 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxnn.arguments import check_flag, check_knob
+from jaxnn.arguments import check_flag
 from jaxnn.optim.adaptive.adam import AdamState
-from jaxnn.optim.moments import bias_correction, moment, real_like, second_moment, square_root
-from jaxnn.optim.rate import (
+from jaxnn.optim.knobs import (
     Knob,
     check_scheduled,
     next_count,
-    scale_by_learning_rate,
+    number,
     transformation,
     value_at,
 )
+from jaxnn.optim.moments import bias_correction, moment, real_like, second_moment, square_root
+from jaxnn.optim.rate import scale_by_learning_rate
 from jaxnn.tree import check_held
 
 __all__ = ["radam", "scale_by_radam"]
@@ -74,7 +75,7 @@ def scale_by_radam(
     check_scheduled("b2", b2, 0, 1, high_open=True)
     check_scheduled("eps", eps, 0)
     check_scheduled("eps_root", eps_root, 0)
-    check_knob("threshold", threshold, 4, low_open=True)
+    threshold = number("threshold", threshold, 4, low_open=True)
     nesterov = check_flag("nesterov", nesterov)
 
     def init(params: optax.Params) -> AdamState:

@@ -10,16 +10,16 @@ import optax
 
 from jaxnn.arguments import check_flag, check_knob
 from jaxnn.optim.adaptive.adagrad import over_root
-from jaxnn.optim.moments import absolute_square, moment, real_like, second_moment
-from jaxnn.optim.moments import bias_correction as correction
-from jaxnn.optim.rate import (
+from jaxnn.optim.knobs import (
     Knob,
     check_scheduled,
     next_count,
-    scale_by_learning_rate,
     transformation,
     value_at,
 )
+from jaxnn.optim.moments import absolute_square, moment, real_like, second_moment
+from jaxnn.optim.moments import bias_correction as correction
+from jaxnn.optim.rate import scale_by_learning_rate
 from jaxnn.optim.velocity import trace
 from jaxnn.tree import check_held
 

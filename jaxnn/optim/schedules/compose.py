@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
-from jaxnn.arguments import check_flag, check_positive_int
-from jaxnn.optim.rate import Schedule, check_schedule, number
+from jaxnn.arguments import check_flag, check_positive_int, check_sequence
+from jaxnn.optim.knobs import Schedule, check_schedule, counted, number
 from jaxnn.optim.schedules.decays import completed
 from jaxnn.optim.schedules.pieces import in_order
 
@@ -46,7 +46,7 @@ def in_epochs(schedule: Schedule, steps_per_epoch: int, *, whole: bool = False) 
     whole = check_flag("whole", whole)
 
     def by_step(count: jax.Array) -> jax.Array:
-        t = jnp.asarray(count, float)
+        t = counted(count)
         epoch = completed(t, n)  # exact, so that an epoch begins at its first step
         return schedule(epoch if whole else epoch + (t - epoch * n) / n)
 
@@ -67,6 +67,7 @@ def join(schedules: Sequence[Schedule], boundaries: Sequence[Number]) -> Schedul
       A schedule.
 
     Raises:
+      TypeError: what is no schedule, or no list of them.
       ValueError: the boundaries do not rise, or are not one fewer than the schedules.
 
     >>> from jaxnn.optim.schedules import constant, linear
@@ -75,6 +76,7 @@ def join(schedules: Sequence[Schedule], boundaries: Sequence[Number]) -> Schedul
     [0.5, 1.0, 0.5]
     """
     boundaries = in_order("boundaries", boundaries)
+    schedules = check_sequence("schedules", schedules)
     for part in schedules:
         check_schedule("each of schedules", part)
     if len(schedules) != len(boundaries) + 1:
@@ -84,7 +86,7 @@ def join(schedules: Sequence[Schedule], boundaries: Sequence[Number]) -> Schedul
         )
 
     def schedule(count: jax.Array) -> jax.Array:
-        t = jnp.asarray(count, float)
+        t = counted(count)
         value = schedules[0](t)
         for boundary, later in zip(boundaries, schedules[1:], strict=True):
             # A schedule that is not selected yet is evaluated at 0: at a negative count its

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxnn.arguments import check_choice, check_flag
-from jaxnn.optim.rate import Schedule, number
+from jaxnn.optim.knobs import Schedule, counted, number
 from jaxnn.optim.schedules.decays import completed, raised
 from jaxnn.optim.schedules.ramps import fraction
 from jaxnn.optim.schedules.waves import half_wave
@@ -85,7 +85,7 @@ def one_cycle(
         return half_wave(tau) if anneal_strategy == "cos" else 1 - tau
 
     def schedule(count: jax.Array) -> jax.Array:
-        t, last = jnp.asarray(count, float), steps - early
+        t, last = counted(count), steps - early
         top, low = share * steps - early, peak / div_factor
         end = low / final_div_factor
         up = low + (peak - low) * (1 - left(count, 0, top, True))
@@ -150,7 +150,7 @@ def cyclic(
     decay = 1.0 if gamma is None else number("gamma", gamma, 0, 1)
 
     def schedule(count: jax.Array) -> jax.Array:
-        t = jnp.asarray(count, float)
+        t = counted(count)
         cycle = completed(t, up + down)
         within = t - cycle * (up + down)
         height = jnp.where(within <= up, within / up, (up + down - within) / down)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxnn.arguments import check_flag
-from jaxnn.optim.rate import Schedule, number
+from jaxnn.optim.knobs import Schedule, counted, number
 
 __all__ = [
     "exponential",
@@ -19,17 +19,13 @@ __all__ = [
 Number = float | jax.Array
 
 
-def _floating(count: jax.Array | float) -> jax.Array:
-    return jnp.asarray(count, float)
-
-
 def completed(count: jax.Array | float, every: Number) -> jax.Array:
     r"""Count whole intervals, $\lfloor t / n \rfloor$, exactly if t is a whole number.
 
     XLA compiles a division by a constant to a multiplication by its reciprocal, whose rounding
     can leave 41 / 41 just below 1. So the quotient is checked by multiplying back.
     """
-    t = _floating(count)
+    t = counted(count)
     q = jnp.floor(t / every)
     return q + ((q + 1) * every <= t) - (q * every > t)
 
@@ -69,7 +65,7 @@ def raised(base: Number, exponent: jax.Array) -> jax.Array:
     """Compute $b^e$ with a derivative that is finite at $0^0$."""
     # JAX gives 0 ** 0 the derivative NaN. With an exponent of 0 the base has no influence.
     moving = exponent != 0
-    power = _floating(base) ** jnp.where(moving, exponent, 1)
+    power = jnp.asarray(base, float) ** jnp.where(moving, exponent, 1)
     return jnp.where(moving, power, 1)
 
 
@@ -120,12 +116,12 @@ def exponential(
         end_value = number("end_value", end_value, 0)
 
     def schedule(count: jax.Array) -> jax.Array:
-        t = jnp.maximum(_floating(count) - transition_begin, 0)
+        t = jnp.maximum(counted(count) - transition_begin, 0)
         exponent = completed(t, transition_steps) if staircase else t / transition_steps
         value = init_value * raised(decay_rate, exponent)
         if end_value is None:
             return value
-        falling = _floating(decay_rate) < 1
+        falling = jnp.asarray(decay_rate, float) < 1
         return jnp.where(falling, jnp.maximum(value, end_value), jnp.minimum(value, end_value))
 
     return schedule
@@ -155,7 +151,7 @@ def natural_exponential(init_value: Number, k: Number) -> Schedule:
     """
     init_value = number("init_value", init_value, 0)
     k = number("k", k, 0)
-    return lambda count: init_value * jnp.exp(-k * _floating(count))
+    return lambda count: init_value * jnp.exp(-k * counted(count))
 
 
 def inverse_time(
@@ -196,7 +192,7 @@ def inverse_time(
     def schedule(count: jax.Array) -> jax.Array:
         if staircase:
             return init_value / (1 + decay_rate * completed(count, transition_steps))
-        return init_value / (1 + decay_rate * (_floating(count) / transition_steps))
+        return init_value / (1 + decay_rate * (counted(count) / transition_steps))
 
     return schedule
 
@@ -226,4 +222,4 @@ def power(init_value: Number, *, transition_steps: Number, power: Number = 1.0) 
     init_value = number("init_value", init_value, 0)
     transition_steps = number("transition_steps", transition_steps, 0, low_open=True)
     power = number("power", power, 0)
-    return lambda count: init_value * (1 + _floating(count) / transition_steps) ** -power
+    return lambda count: init_value * (1 + counted(count) / transition_steps) ** -power

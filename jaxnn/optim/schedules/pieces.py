@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxnn.arguments import check_choice, is_concrete
-from jaxnn.optim.rate import Schedule, number
+from jaxnn.optim.knobs import Schedule, counted, number
 
 __all__ = ["constant", "in_order", "piecewise_constant"]
 
@@ -33,7 +33,7 @@ def constant(value: Number) -> Schedule:
     Array(0.1, dtype=float32)
     """
     value = number("value", value)
-    return lambda count: jnp.full(jnp.shape(count), value, float)
+    return lambda count: jnp.full(counted(count).shape, value, float)
 
 
 def piecewise_constant(
@@ -75,7 +75,7 @@ def piecewise_constant(
     values = [number("values", value) for value in values]
 
     def schedule(count: jax.Array) -> jax.Array:
-        t = jnp.asarray(count, float)
+        t = counted(count)
         current = jnp.full(t.shape, values[0], float)
         for boundary, value in zip(boundaries, values[1:], strict=True):
             past = t >= boundary if boundary_belongs_to == "next" else t > boundary

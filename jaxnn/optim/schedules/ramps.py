@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxnn.arguments import check_flag
-from jaxnn.optim.rate import Schedule, number
+from jaxnn.optim.knobs import Schedule, counted, number
 from jaxnn.optim.schedules.decays import completed
 
 __all__ = ["fraction", "linear", "polynomial"]
@@ -22,7 +22,7 @@ Number = float | jax.Array
 
 def fraction(count: Any, begin: Number, steps: Number, clamp: bool) -> jax.Array:
     """Compute the share of the ramp that is done, 0 before its beginning."""
-    done = jnp.maximum((jnp.asarray(count, float) - begin) / steps, 0)
+    done = jnp.maximum((counted(count) - begin) / steps, 0)
     return jnp.minimum(done, 1) if clamp else done
 
 
@@ -125,7 +125,7 @@ def polynomial(
     def schedule(count: jax.Array) -> jax.Array:
         span = steps
         if cycle:
-            t = jnp.asarray(count, float) - begin
+            t = counted(count) - begin
             done = completed(t, steps)
             span = steps * jnp.maximum(done + (done * steps < t), 1)
         left = 1 - fraction(count, begin, span, clamp)

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxnn.arguments import check_flag
-from jaxnn.optim.rate import Schedule, number
+from jaxnn.optim.knobs import Schedule, counted, number
 from jaxnn.optim.schedules.decays import completed, raised
 from jaxnn.optim.schedules.ramps import fraction
 
@@ -114,7 +114,7 @@ def cosine_restarts(
     alpha = number("alpha", alpha, 0, 1)
 
     def schedule(count: jax.Array) -> jax.Array:
-        t = jnp.maximum(jnp.asarray(count, float), 0)
+        t = jnp.maximum(counted(count), 0)
         # With t_mul = 1 the general formula is 0/0, so it is evaluated at another factor and its
         # result is not used.
         m = jnp.asarray(t_mul, float)

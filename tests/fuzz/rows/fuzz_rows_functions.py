@@ -1,4 +1,4 @@
-"""Valid calls of `jaxnn.nn`: activations and initializers."""
+"""Valid calls of functions: activations, initializers, `jaxnn.regularizers`, `jaxnn.tree`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import flax.linen as linen
 import jax
 import jax.numpy as jnp
 import numpy as np
-from fuzz_argument import are_integers
+from fuzz_argument import are_integers, is_number
 from fuzz_kinds import (
     anything,
     array,
@@ -21,16 +21,20 @@ from fuzz_kinds import (
     key,
     knob,
     mapping,
+    mask,
     only,
+    text,
     tree,
 )
 from fuzz_outcome import Row, row
 
-from jaxnn import nn
+from jaxnn import nn, regularizers
 
 X = np.linspace(-2, 2, 12, dtype=np.float32).reshape(3, 4)
 IMAGES = np.linspace(-2, 2, 72, dtype=np.float32).reshape(2, 6, 6, 1)
 RATE = "[0, 1)"
+PARAMS = {"Dense_0": {"bias": np.ones(2, np.float32), "kernel": np.ones((3, 2), np.float32)}}
+NOT_NEGATIVE = "[0, inf)"
 DTYPE, INITIALIZER = dtype(jnp.float32), function(jax.nn.initializers.ones, none=True)
 
 
@@ -123,5 +127,39 @@ def _initializers() -> list[Row]:
     ]
 
 
+def _regularizers() -> list[Row]:
+    def used(penalty: Any) -> Any:
+        return penalty(PARAMS)
+
+    strength = knob(0.1, NOT_NEGATIVE, vanishes=False)
+    path = mask("weights_only")
+    return [
+        row("regularizers.l1", used, strength=strength, mask=path),
+        row("regularizers.l2", used, strength=strength, mask=path),
+        row("regularizers.elastic", used, l1=strength, l2=strength, mask=path),
+        row(
+            "regularizers.per_layer",
+            used,
+            regularizer=function(regularizers.l2),
+            strengths=mapping(
+                {"Dense_0": 0.1}, lambda o: is_number(o) and o >= 0, called=("strength", "l2")
+            ),
+            mask=path,
+        ),
+        Row(
+            "regularizers.l2:penalty",
+            {"params": tree(PARAMS, none=True, complex_too=True)},
+            lambda params: regularizers.l2(0.1)(params),
+        ),
+    ]
+
+
+def _trees() -> list[Row]:
+    return [
+        row("tree.mask_tree", mask=mask("all"), params=anything(PARAMS)),
+        row("tree.weights_only", path=text("Dense_0/kernel"), leaf=anything(np.ones((3, 2)))),
+    ]
+
+
 def rows() -> list[Row]:
-    return [*_activations(), *_initializers()]
+    return [*_activations(), *_initializers(), *_regularizers(), *_trees()]

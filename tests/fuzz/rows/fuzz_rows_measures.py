@@ -1,4 +1,4 @@
-"""Valid calls of `jaxnn.losses`, `jaxnn.metrics`, `jaxnn.regularizers` and `jaxnn.tree`."""
+"""Valid calls of `jaxnn.losses` and `jaxnn.metrics`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from fuzz_argument import is_number
+from fuzz_argument import always, is_array, is_number
 from fuzz_kinds import (
     anything,
     array,
@@ -17,34 +17,45 @@ from fuzz_kinds import (
     function,
     integer,
     knob,
-    mapping,
-    mask,
-    only,
     text,
-    tree,
 )
 from fuzz_outcome import Row, row
 
-from jaxnn import metrics, regularizers
+from jaxnn import metrics
 
 LOGITS = np.linspace(-1, 1, 12, dtype=np.float32).reshape(4, 3)
 LABELS = np.array([0, 1, 2, 1], np.int32)
 YES = np.array([0, 1, 1, 0], np.int32)
 SCORES = np.linspace(-1, 1, 4, dtype=np.float32)
-PARAMS = {"Dense_0": {"bias": np.ones(2, np.float32), "kernel": np.ones((3, 2), np.float32)}}
 NOT_NEGATIVE = "[0, inf)"
+
+
+def no_classes(other: Any) -> bool:
+    """Whether integers hold one that is no class of the logits, which gives NaN, as documented."""
+    values = np.asarray(other)
+    return values.dtype.kind in "iu" and bool(np.any((values < 0) | (values > 2)))
+
+
+def of_one_kind(other: Any) -> bool:
+    """Whether targets have no 1 or no 0, so that nothing can be ranked."""
+    return len(np.unique(np.asarray(other, np.float64) > 0.5)) < 2
 
 
 def is_weights(other: Any) -> bool:
     """Whether a value is one number or several, none below 0 and all finite."""
-    if not array(0).takes(other):
+    if not (is_number(other) or array(0).takes(other)):
         return False
     values = np.asarray(other, np.float64)
-    return bool(values.size and np.all(values >= 0) and np.all(np.isfinite(values)))
+    return bool(values.size and np.all(values >= 0) and np.all(values < 3e38))
 
 
-def weights(value: Any, **more: Any) -> Any:
-    return anything(value, lambda o: o is None or is_weights(o), loose=True, **more)
+def weights(value: Any, axes: int = 0, **more: Any) -> Any:
+    """Weights of at least so many axes."""
+
+    def takes(other: Any) -> bool:
+        return other is None or (is_weights(other) and np.ndim(other) >= axes)
+
+    return anything(value, takes, loose=True, **more)
 
 
 def _losses() -> list[Row]:
@@ -54,14 +65,14 @@ def _losses() -> list[Row]:
         row(
             "losses.softmax_cross_entropy",
             logits=array(LOGITS),
-            labels=array(LABELS),
+            labels=array(LABELS, undefined=no_classes),
             label_smoothing=smoothing,
             class_weights=many,
         ),
         row(
             "losses.negative_log_likelihood",
             log_probabilities=array(LOGITS),
-            labels=array(LABELS),
+            labels=array(LABELS, undefined=no_classes),
             class_weights=many,
         ),
         row(
@@ -89,7 +100,7 @@ def _losses() -> list[Row]:
                 jax.ShapeDtypeStruct((4, 3), jnp.float32), array(0).takes, called=("outputs",)
             ),
             targets=array(LABELS, called=("y",)),
-            weight=weights(np.ones(4)),
+            weight=weights(np.ones(4), axes=1),
         ),
     ]
 
@@ -101,13 +112,23 @@ def _loss() -> Any:
 
 
 def _metrics() -> list[Row]:
-    weight = array(np.ones(4, np.float32), none=True, undefined=True)
-    classes = {"logits": array(LOGITS), "labels": array(LABELS), "weight": weight}
+    weight = array(np.ones(4, np.float32), none=True, undefined=always)
+    classes = {
+        "logits": array(LOGITS),
+        "labels": array(LABELS, undefined=no_classes),
+        "weight": weight,
+    }
     numbers = {"predictions": array(SCORES), "targets": array(SCORES[::-1]), "weight": weight}
     used, pair = metrics.result, (np.float32(3), np.float32(2))
 
-    def sums(other: Any) -> bool:
-        return isinstance(other, tuple) and len(other) == 2 and all(map(is_number, other))
+    def sums(other: Any, axes: int = 0) -> bool:
+        is_pair = isinstance(other, (tuple, list)) and len(other) == 2
+        return is_pair and all(array(0).takes(part) and np.ndim(part) >= axes for part in other)
+
+    def pairs(other: Any) -> bool:
+        return sums(other, axes=1)
+
+    any_numbers: Any = {"holds_numbers": True}
 
     return [
         row("metrics.accuracy", used, **classes),
@@ -123,43 +144,16 @@ def _metrics() -> list[Row]:
             for name in ("mean_squared_error", "mean_absolute_error", "r2")
         ),
         row("metrics.weighted", used, values=array(SCORES), weight=weight),
-        row("metrics.ratio", pair=anything(pair, sums)),
-        row("metrics.result", sums=anything(pair, sums)),
+        row("metrics.ratio", pair=anything(pair, sums, **any_numbers)),
+        row("metrics.result", sums=anything(pair, sums, **any_numbers)),
         row("metrics.add", a=anything(pair, sums, loose=True), b=anything(pair, sums, loose=True)),
-        row("metrics.total", stacked=anything((np.ones(2), np.ones(2)), lambda o: False)),
-    ]
-
-
-def _regularizers() -> list[Row]:
-    def used(penalty: Any) -> Any:
-        return penalty(PARAMS)
-
-    strength = knob(0.1, NOT_NEGATIVE, vanishes=False)
-    path = mask("weights_only")
-    return [
-        row("regularizers.l1", used, strength=strength, mask=path),
-        row("regularizers.l2", used, strength=strength, mask=path),
-        row("regularizers.elastic", used, l1=strength, l2=strength, mask=path),
-        row(
-            "regularizers.per_layer",
-            used,
-            regularizer=function(regularizers.l2),
-            strengths=mapping(
-                {"Dense_0": 0.1}, lambda o: is_number(o) and o >= 0, called=("strength", "l2")
-            ),
-            mask=path,
-        ),
-        Row(
-            "regularizers.l2:penalty",
-            {"params": tree(PARAMS)},
-            lambda params: regularizers.l2(0.1)(params),
-        ),
+        row("metrics.total", stacked=anything((np.ones(2), np.ones(2)), pairs)),
     ]
 
 
 def _new_losses() -> list[Row]:
-    where = array(np.ones(4, bool), none=True, undefined=True)
-    axis = integer(-1, -2, 1, huge=True)
+    where = array(np.ones(4, bool), none=True, undefined=always)
+    axis = integer(-1, -2, 1, huge=True, called=("where",))
     of_outputs = {"logits": array(SCORES), "targets": array(YES)}
     shares = np.exp(LOGITS) / np.exp(LOGITS).sum(-1, keepdims=True)
     vectors = {"predictions": array(LOGITS), "targets": array(LOGITS[::-1])}
@@ -168,13 +162,13 @@ def _new_losses() -> list[Row]:
             "losses.hinge",
             predictions=array(SCORES),
             targets=array(2 * YES - 1),
-            margin=knob(1.0, "(0, inf)", vanishes=False),
+            margin=knob(1.0, NOT_NEGATIVE, vanishes=False),
             where=where,
         ),
         row(
             "losses.sigmoid_focal",
             alpha=knob(0.25, "[0, 1]", none=True),
-            gamma=knob(2.0, NOT_NEGATIVE),
+            gamma=knob(2.0, NOT_NEGATIVE, vanishes=False),
             where=where,
             **of_outputs,
         ),
@@ -197,14 +191,27 @@ def _new_losses() -> list[Row]:
 
 
 def _new_metrics() -> list[Row]:
-    weight = array(np.ones(4, np.float32), none=True, undefined=True)
-    where = array(np.ones(4, bool), none=True, undefined=True)
+    weight = array(np.ones(4, np.float32), none=True, undefined=always)
+    where = array(np.ones(4, bool), none=True, undefined=always)
     more = {"where": where, "ignore_index": integer(7, -(2**31), 2**31, none=True)}
     average, axis = choice("macro", "micro", none=True), integer(-1, -2, 1, huge=True)
-    classes = {"logits": array(LOGITS), "labels": array(LABELS), "weight": weight}
+    classes = {
+        "logits": array(LOGITS),
+        "labels": array(LABELS, undefined=no_classes),
+        "weight": weight,
+    }
     binary = {"logits": array(SCORES), "targets": array(YES), "weight": weight}
-    ranked = {"scores": array(SCORES), "targets": array(YES), "weight": weight}
+    ranked = {
+        "scores": array(SCORES),
+        "targets": array(YES, undefined=of_one_kind),
+        "weight": weight,
+    }
     used = metrics.result
+
+    def names(other: Any) -> bool:
+        listed = isinstance(other, (list, tuple)) or is_array(other)
+        return listed and np.ndim(other) == 1 and all(isinstance(name, str) for name in other)
+
     return [
         *(
             row(f"metrics.{name}", used, average=average, axis=axis, **classes, **more)
@@ -227,7 +234,7 @@ def _new_metrics() -> list[Row]:
             for name in ("roc_auc", "average_precision")
         ),
         row("metrics.perplexity", used, axis=axis, **classes, **more),
-        row("metrics.by_class", values=array(np.ones(2)), classes=only(["a", "b"])),
+        row("metrics.by_class", values=array(np.ones(2)), classes=anything(["a", "b"], names)),
         *(
             row(f"metrics.{name}", lambda made: None, metric=function(lambda *a: a))
             for name in ("higher_is_better", "lower_is_better")
@@ -236,12 +243,5 @@ def _new_metrics() -> list[Row]:
     ]
 
 
-def _trees() -> list[Row]:
-    return [
-        row("tree.mask_tree", mask=mask("all"), params=anything(PARAMS)),
-        row("tree.weights_only", path=text("Dense_0/kernel"), leaf=anything(np.ones((3, 2)))),
-    ]
-
-
 def rows() -> list[Row]:
-    return [*_losses(), *_new_losses(), *_metrics(), *_new_metrics(), *_regularizers(), *_trees()]
+    return [*_losses(), *_new_losses(), *_metrics(), *_new_metrics()]

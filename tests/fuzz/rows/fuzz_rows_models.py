@@ -136,6 +136,7 @@ def _adapters() -> list[Row]:
             name=text("hidden"),
             x=array(X),
             site=choice("activation", "preactivation", "output"),
+            bounds=only(None, none=True),
         ),
     ]
 

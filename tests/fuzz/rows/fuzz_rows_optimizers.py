@@ -7,7 +7,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import optax
-from fuzz_kinds import anything, choice, dtype, flag, integer, knob, mask, only, tree
+from fuzz_kinds import anything, choice, dtype, flag, knob, mask, only, tree
 from fuzz_outcome import Row, row
 
 from jaxnn import optim
@@ -39,7 +39,8 @@ def scheduled(value: float, interval: str = NOT_NEGATIVE, **more: Any) -> Any:
 
 def _whole() -> list[Row]:
     rate = scheduled(0.1, called=("init_value",))
-    decay, eps = scheduled(0.9, "[0, 1)"), scheduled(1e-8, NOT_NEGATIVE, vanishes=False)
+    decay, share = scheduled(0.9, "[0, 1)"), scheduled(0.9, PART)
+    eps = scheduled(1e-8, NOT_NEGATIVE, vanishes=False)
     adam = {
         "b1": decay,
         "b2": scheduled(0.999, "[0, 1)"),
@@ -59,7 +60,7 @@ def _whole() -> list[Row]:
         "eps_in_sqrt": flag(True),
     }
     rms = {
-        "decay": decay,
+        "decay": share,
         "eps": eps,
         "initial_scale": knob(0.0, NOT_NEGATIVE, vanishes=False),
         "eps_in_sqrt": flag(True),
@@ -67,7 +68,7 @@ def _whole() -> list[Row]:
         "bias_correction": flag(False),
     }
     strength = scheduled(0.01, NOT_NEGATIVE)
-    momentum = scheduled(0.9, "[0, 1)", none=True)
+    momentum = scheduled(0.9, PART, none=True)
     return [
         row(
             "optim.sgd",
@@ -78,18 +79,18 @@ def _whole() -> list[Row]:
             accumulator_dtype=dtype(None),
         ),
         row(
-            "optim.momentum", updated, learning_rate=rate, decay=decay, rate_in_velocity=flag(False)
+            "optim.momentum", updated, learning_rate=rate, decay=share, rate_in_velocity=flag(False)
         ),
         row(
             "optim.nesterov",
             updated,
             learning_rate=rate,
-            decay=decay,
+            decay=share,
             form=choice("lookahead", "current"),
             rate_in_velocity=flag(False),
         ),
         row(
-            "optim.trace", updated, decay=decay, nesterov=flag(False), accumulator_dtype=dtype(None)
+            "optim.trace", updated, decay=share, nesterov=flag(False), accumulator_dtype=dtype(None)
         ),
         row("optim.adagrad", updated, learning_rate=rate, **rss),
         row("optim.scale_by_rss", updated, **rss),
@@ -160,10 +161,11 @@ def _whole() -> list[Row]:
 
 
 def _new() -> list[Row]:
-    rate, decay = scheduled(0.1), scheduled(0.9, "[0, 1)")
+    rate, decay, share = scheduled(0.1), scheduled(0.9, "[0, 1)"), scheduled(0.9, PART)
     eps = scheduled(1e-6, NOT_NEGATIVE, vanishes=False)
     strength, path = scheduled(0.01, NOT_NEGATIVE), mask("weights_only")
     two, wide = {"b1": decay, "b2": decay}, {"mu_dtype": dtype(None)}
+    signs = {"b1": share, "b2": share}
     rectified = {
         "eps_root": scheduled(0.0, NOT_NEGATIVE, vanishes=False),
         "threshold": knob(5.0, NOT_NEGATIVE),
@@ -174,12 +176,12 @@ def _new() -> list[Row]:
             "optim.adadelta",
             updated,
             learning_rate=rate,
-            rho=decay,
+            rho=share,
             eps=eps,
             weight_decay=scheduled(0.01, NOT_NEGATIVE, none=True),
             weight_decay_mask=replace(path, called=("mask",)),
         ),
-        row("optim.scale_by_adadelta", updated, rho=decay, eps=eps),
+        row("optim.scale_by_adadelta", updated, rho=share, eps=eps),
         row("optim.adamax", updated, learning_rate=rate, eps=eps, **two),
         row("optim.scale_by_adamax", updated, eps=eps, **two),
         row(
@@ -188,10 +190,10 @@ def _new() -> list[Row]:
             learning_rate=rate,
             weight_decay=strength,
             mask=path,
-            **two,
+            **signs,
             **wide,
         ),
-        row("optim.scale_by_lion", updated, **two, **wide),
+        row("optim.scale_by_lion", updated, **signs, **wide),
         row("optim.radam", updated, learning_rate=rate, eps=eps, **two, **rectified),
         row("optim.scale_by_radam", updated, eps=eps, **two, **rectified),
         row("optim.soft_threshold", updated, strength=strength, learning_rate=rate, mask=path),
@@ -201,46 +203,30 @@ def _new() -> list[Row]:
 
 def _of_states() -> list[Row]:
     state = optim.nesterov(0.1).init(params())
-    rule = {
-        "factor": knob(0.5, "(0, 1)"),
-        "patience": integer(2, 0),
-        "mode": choice("min", "max"),
-        "rtol": knob(0.1, NOT_NEGATIVE),
-        "atol": knob(0.0, NOT_NEGATIVE),
-        "cooldown": integer(1, 0),
-        "min_scale": knob(0.1, PART),
-        "counting": choice("optax", "pytorch", "keras"),
-    }
-
-    def watched(made: Any) -> Any:
-        return made.update(made.init(), jnp.float32(1)).scale
-
     return [
-        row("optim.plateau_rule", watched, **rule),
-        row("optim.reduce_on_plateau", updated, **rule),
         row(
             "optim.lookahead_params",
             params=tree(params()),
             opt_state=anything(state),
-            rate_scale=knob(1.0),
+            rate_scale=knob(1.0, vanishes=False),
         ),
         row("optim.takes_rate_scale", opt_state=anything(state)),
         row("optim.last_rate", opt_state=anything(state)),
         Row(
             "optim.adam:init",
-            {"params": tree(params())},
+            {"params": tree(params(), none=True, complex_too=True, called=("eps",))},
             lambda params: optim.adam(0.1).init(params),
         ),
         Row(
             "optim.adam:update",
-            {"updates": tree(gradients())},
+            {"updates": tree(gradients(), complex_too=True)},
             lambda updates: optim.adam(0.1).update(
                 updates, optim.adam(0.1).init(params()), params()
             )[0],
         ),
         Row(
             "optim.clip_by_global_norm:update",
-            {"updates": tree(gradients())},
+            {"updates": tree(gradients(), none=True, complex_too=True)},
             lambda updates: optim.clip_by_global_norm(1.0).update(
                 updates, optim.clip_by_global_norm(1.0).init(params()), params()
             )[0],

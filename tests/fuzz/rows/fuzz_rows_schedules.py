@@ -1,19 +1,24 @@
-"""Valid calls of `jaxnn.optim.schedules`."""
+"""Valid calls of `jaxnn.optim.schedules`, and of the rule that lowers a rate on a plateau."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from fuzz_argument import is_number
 from fuzz_kinds import anything, array, choice, flag, function, integer, knob, numbers
 from fuzz_outcome import Row, row
+from fuzz_rows_optimizers import updated
 
 from jaxnn import optim
 
 NOT_NEGATIVE, POSITIVE, PART = "[0, inf)", "(0, inf)", "[0, 1]"
+
+
+def is_whole(other: Any) -> bool:
+    """Whether a value is an array of integers, which may be wider than those of JAX."""
+    return isinstance(other, np.ndarray) and other.dtype.kind in "iu"
 
 
 def followed(schedule: Any) -> Any:
@@ -36,7 +41,7 @@ def _schedules() -> list[Row]:
             name + "exponential",
             followed,
             init_value=init,
-            decay_rate=knob(0.9, POSITIVE),
+            decay_rate=knob(0.9, NOT_NEGATIVE),
             transition_steps=steps,
             staircase=flag(False),
             end_value=knob(0.01, none=True),
@@ -91,7 +96,7 @@ def _schedules() -> list[Row]:
             init_value=init,
             first_decay_steps=steps,
             t_mul=knob(2.0, "[1, inf)"),
-            m_mul=knob(1.0, POSITIVE),
+            m_mul=knob(1.0, NOT_NEGATIVE),
             alpha=knob(0.1, PART),
         ),
         row(
@@ -141,19 +146,33 @@ def _schedules() -> list[Row]:
         row(name + "in_epochs", followed, schedule=schedule, steps_per_epoch=integer(5)),
         Row(
             name + "cosine:count",
-            {
-                "count": anything(
-                    3,
-                    lambda o: (
-                        is_number(o)
-                        or (isinstance(o, (np.ndarray, jax.Array)) and array(0).takes(o))
-                    ),
-                )
-            },
+            {"count": array(3, also=lambda o: is_number(o) or is_whole(o))},
             lambda count: optim.schedules.cosine(0.1, 10)(count),
         ),
     ]
 
 
+def _plateaus() -> list[Row]:
+    rule = {
+        "factor": knob(0.5, PART),
+        "patience": integer(2, 0, 2**31 - 2, huge=True),
+        "mode": choice("min", "max"),
+        "rtol": knob(0.1, NOT_NEGATIVE, vanishes=False),
+        "atol": knob(0.0, NOT_NEGATIVE, vanishes=False),
+        "cooldown": integer(1, 0, 2**31 - 2, huge=True),
+        "min_scale": knob(0.1, NOT_NEGATIVE, vanishes=False),
+        "accumulation_size": integer(1, 1, 2**31 - 2, huge=True),
+        "counting": choice("optax", "pytorch", "keras"),
+    }
+
+    def watched(made: Any) -> Any:
+        return made.update(made.init(), jnp.float32(1)).scale
+
+    return [
+        row("optim.plateau_rule", watched, **rule),
+        row("optim.reduce_on_plateau", updated, **rule),
+    ]
+
+
 def rows() -> list[Row]:
-    return _schedules()
+    return [*_schedules(), *_plateaus()]

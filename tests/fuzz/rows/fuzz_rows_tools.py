@@ -12,9 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from fuzz_argument import are_integers, is_integer
-from fuzz_kinds import anything, function, integer, integers, key, knob, only, text, tree
+from fuzz_kinds import anything, flag, function, integer, integers, key, knob, only, text, tree
 from fuzz_outcome import Row, row
-from fuzz_rows_parts import plain, trained
+from fuzz_rows_parts import BATCH, plain, trained
 
 from jaxnn import inspect, scaling
 from jaxnn.data import augment
@@ -136,9 +136,49 @@ def _scaling() -> list[Row]:
 
 def _inspection() -> list[Row]:
     return [
-        row("inspect.Activations", layers=text("Dense_0")),
-        row("inspect.GradientNorm"),
+        row(
+            "inspect.Activations",
+            layers=text("Dense_0"),
+            gradients=flag(True),
+            margin=knob(0.01, "(0, 0.5)"),
+            every=integer(1),
+        ),
+        row("inspect.Alpha", groups=integer(8, 2), every=integer(50)),
+        row(
+            "inspect.Average",
+            function=function(dict),
+            needs=only(("loss",)),
+            every=integer(1),
+        ),
+        row("inspect.CurvatureTrace", draws=integer(1), every=integer(100)),
+        row("inspect.GradientNoise", groups=integer(8, 2), every=integer(50)),
+        row("inspect.GradientNorm", every=integer(1)),
+        row(
+            "inspect.Histograms",
+            layers=text("Dense_0"),
+            parameters=text("kernel"),
+            activations=flag(True),
+            gradients=flag(True),
+            weights=flag(True),
+            low=integer(-30, -126, 9),
+            high=integer(10, -29, 128),
+            every=integer(1),
+        ),
+        row("inspect.LargestCurvature", iterations=integer(10), every=integer(100)),
+        row("inspect.LossDecrease", every=integer(50)),
+        row("inspect.Norms", parameters=text("kernel"), every=integer(1)),
+        row("inspect.UpdateCosine", parameters=text("kernel"), every=integer(1)),
+        row("inspect.standard_probes", every=integer(10), costly_every=integer(50, none=True)),
         Row("inspect.GradientNorm:hash", {}, lambda: hash(inspect.GradientNorm())),
+        row(
+            "inspect.check",
+            lambda report: len(report.results),
+            slow=True,
+            recipe=only(plain()),
+            data=anything(BATCH),  # what is wrong with data is in the report
+            key=key(0),
+            knobs=anything(None, lambda o: o is None or o == {}, called=("make_recipe",)),
+        ),
     ]
 
 

@@ -31,9 +31,11 @@ def by_knob(row, knob):
 @EVERY_KNOB
 def test_vmap_over_a_knob_equals_a_loop_over_it(row, knob):
     run, values = by_knob(row, knob), jnp.asarray(row.knobs[knob].axis)
-    together, alone = jax.jit(jax.vmap(run))(values), jax.jit(run)
-    for i, value in enumerate(values):
-        assert_leaves_close(jax.tree.map(lambda y, i=i: y[i], together), alone(value), 1e-6)
+    both = jax.jit(lambda values: (jax.vmap(run)(values), jax.lax.map(run, values)))
+    together, looped = jax.device_get(both(values))
+    for i in range(len(values)):
+        mapped, alone = (jax.tree.map(lambda y, i=i: y[i], tree) for tree in (together, looped))
+        assert_leaves_close(mapped, alone, 1e-6)
     first, second = (
         np.concatenate([np.ravel(leaf[i]) for leaf in jax.tree.leaves(together)]) for i in (1, 2)
     )

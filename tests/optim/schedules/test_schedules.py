@@ -49,11 +49,11 @@ def test_vmap_over_every_constant_is_a_loop_over_it(row):
         name: jnp.asarray([s[name] for s in settings], jnp.float32) for name in row.constants
     }
     run = at_counts(row)
-    together = jax.jit(jax.vmap(run))(stacked)
-    for i in range(len(settings)):
-        alone = run({name: leaf[i] for name, leaf in stacked.items()})
+    both = jax.jit(lambda stacked: (jax.vmap(run)(stacked), jax.lax.map(run, stacked)))
+    together, looped = jax.device_get(both(stacked))
+    for mapped, alone in zip(together, looped, strict=True):
         # A cosine of an angle near a zero of it has the rounding of the angle, times the range.
-        np.testing.assert_allclose(together[i], alone, rtol=2e-6, atol=5e-5 * np.ptp(alone))
+        np.testing.assert_allclose(mapped, alone, rtol=2e-6, atol=5e-5 * np.ptp(alone))
     for i, name in enumerate(row.constants):
         assert np.ptp(together[1 + 3 * i : 4 + 3 * i], axis=0).max() > 1e-4, f"{name} has no effect"
 

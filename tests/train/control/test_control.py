@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,22 +14,19 @@ import jaxnn
 from jaxnn.train import early_stopping, init_state
 
 
+@functools.cache
+def start():
+    recipe = jaxnn.Recipe(jaxnn.nn.MLP((2,)), jaxnn.losses.squared_error, jaxnn.optim.sgd(0.1))
+    return init_state(recipe, 0, {"x": jnp.ones((1, 2))})
+
+
 def drive(values, **arguments):
     """Early stopping fed by hand: the epoch it stops at, the epoch whose weights it keeps."""
-    controller = early_stopping(**arguments)
-    recipe = jaxnn.Recipe(
-        jaxnn.nn.MLP((2,)),
-        jaxnn.losses.squared_error,
-        jaxnn.optim.sgd(0.1),
-        controllers=(controller,),
-    )
-    state = init_state(recipe, 0, {"x": jnp.ones((1, 2))})
-    memory = state.control.memory[0]
+    controller, state = early_stopping(**arguments), start()
+    memory, update = controller.init(state), jax.jit(controller.update)
     for epoch, value in enumerate(values, start=1):
-        state = state.replace(
-            params=jax.tree.map(lambda p, e=epoch: jnp.full_like(p, e), state.params)
-        )
-        memory, state = controller.update(memory, state, jnp.asarray(value, float))
+        params = jax.tree.map(lambda p, e=epoch: np.full(p.shape, e, p.dtype), state.params)
+        memory, state = update(memory, state.replace(params=params), np.float32(value))
         if state.control.stop:
             break
     handed_back = controller.finish(memory, state)

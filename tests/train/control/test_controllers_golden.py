@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 import jax
@@ -56,21 +57,17 @@ def plateau_arguments(case, later=0):
     return arguments
 
 
-def fresh_state(*controllers):
-    recipe = jaxnn.Recipe(
-        jaxnn.nn.MLP((1,)),
-        jaxnn.losses.squared_error,
-        optim.sgd(0.1),
-        controllers=controllers,
-    )
+@functools.cache
+def fresh_state():
+    recipe = jaxnn.Recipe(jaxnn.nn.MLP((1,)), jaxnn.losses.squared_error, optim.sgd(0.1))
     return init_state(recipe, 0, {"x": jnp.ones((1, 1))})
 
 
 def rates_in_fit(case, later=0):
     """The rate after each evaluation, by the controller that `fit` runs."""
     controller = jaxnn.train.plateau(**plateau_arguments(case, later))
-    state = fresh_state(controller)
-    memory, rates = state.control.memory[0], []
+    state = fresh_state()
+    memory, rates = controller.init(state), []
     update = jax.jit(controller.update)
     for value in case["inputs"]["metrics"]:
         memory, state = update(memory, state, jnp.asarray(value))
@@ -83,9 +80,9 @@ def rates_in_a_loop(case, later=0):
     arguments = plateau_arguments(case, later)
     tx = optax.chain(optim.sgd(case["settings"]["init"]), optim.reduce_on_plateau(**arguments))
     one, rates = jnp.ones(()), []
-    state = tx.init(one)
+    state, apply = tx.init(one), jax.jit(tx.update)
     for value in case["inputs"]["metrics"]:
-        update, state = jax.jit(tx.update)(one, state, one, value=value)
+        update, state = apply(one, state, one, value=value)
         rates.append(-float(update))
     return rates
 
@@ -145,10 +142,12 @@ def stopped(case, later=0):
             arguments[look_up(STOPPING, name, case, "setting")] = value
     arguments["patience"] += later
     controller = jaxnn.train.early_stopping(**arguments)
-    state = fresh_state(controller)
-    memory, update, epoch = state.control.memory[0], jax.jit(controller.update), -1
+    state = fresh_state()
+    memory, update, epoch = controller.init(state), jax.jit(controller.update), -1
     for epoch, value in enumerate(case["inputs"]["metrics"]):
-        numbered = jax.tree.map(lambda leaf, e=epoch: jnp.full_like(leaf, e), state.params)
+        numbered = jax.tree.map(
+            lambda leaf, e=epoch: np.full(leaf.shape, e, leaf.dtype), state.params
+        )
         memory, state = update(memory, state.replace(params=numbered), jnp.asarray(value))
         if state.control.stop:
             break

@@ -27,14 +27,15 @@ def drive(controller, values):
     )
     state = init_state(recipe, 0, {"x": jnp.ones((1, 2))})
     memory, scales, points = state.control.memory[0], [], []
+    update = jax.jit(controller.update)
     for epoch, value in enumerate(values, start=1):
         numbered = jax.tree.map(
-            lambda leaf, e=epoch: jnp.full_like(leaf, e),
+            lambda leaf, e=epoch: np.full(leaf.shape, e, leaf.dtype),
             (state.params, state.opt_state, state.averaged),
         )
         params, opt_state, averaged = numbered
         state = state.replace(params=params, opt_state=opt_state, averaged=averaged)
-        memory, state = jax.jit(controller.update)(memory, state, jnp.asarray(value, float))
+        memory, state = update(memory, state, jnp.asarray(value, float))
         scales.append(float(state.control.scale))
         leaves = jax.tree.leaves((state.params, state.opt_state, state.averaged))
         numbers = {float(np.ravel(leaf)[0]) for leaf in leaves}

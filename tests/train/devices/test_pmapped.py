@@ -15,10 +15,12 @@ import jaxnn
 from jaxnn import keys, losses, optim
 from jaxnn.train import init_state, pmap_step, train_step
 
+# One for all tests, so that what is compiled is found again.
+ADAM = device_runs.recipe(optim.adam(0.01), dropout_rate=None)
+
 
 def test_eight_devices_are_one_with_adam_in_64_bits(x64):
-    of = device_runs.recipe(optim.adam(0.01), dropout_rate=None)
-    one, eight = (device_runs.fit(of, devices, np.float64) for devices in (1, "pmap"))
+    one, eight = (device_runs.fit(ADAM, devices, np.float64) for devices in (1, "pmap"))
     assert one.state.params["Dense_0"]["kernel"].dtype == np.float64
     assert one.state.clock == 21
     device_runs.assert_same_run(eight, one, 1e-9)
@@ -44,19 +46,18 @@ def test_parts_of_a_batch_are_those_of_one_device(x64, normalization, accumulate
 
 def test_streamed_data_is_data_on_one_device(x64):
     """A few steps at a time, in parts; and batches of any size, in the order of their source."""
-    of = device_runs.recipe(optim.adam(0.01), dropout_rate=None)
     there = device_runs.data(np.float64)
     streamed = jaxnn.data.Data(jaxnn.data.stream(there.train), jaxnn.data.stream(there.val))
     settings = {"epochs": 2, "batch_size": 30, "key": 1, "accumulate": 3, "eval_batch_size": 8}
-    one = jaxnn.fit(of, there, devices=1, **settings)
-    eight = jaxnn.fit(of, streamed, devices="pmap", steps_per_call=2, **settings)
+    one = jaxnn.fit(ADAM, there, devices=1, **settings)
+    eight = jaxnn.fit(ADAM, streamed, devices="pmap", steps_per_call=2, **settings)
     device_runs.assert_same_run(eight, one, 1e-9)
 
     cuts = itertools.pairwise([0, 30, 34, 41, 70])
     parts = [jax.tree.map(lambda leaf, cut=cut: leaf[slice(*cut)], there.train) for cut in cuts]
     own = jaxnn.data.Data(jaxnn.data.iterate(parts), there.val)
     one, eight = (
-        jaxnn.fit(of, own, epochs=2, batch_size=30, key=1, devices=devices)
+        jaxnn.fit(ADAM, own, epochs=2, batch_size=30, key=1, devices=devices)
         for devices in (1, "pmap")
     )
     assert eight.state.clock == 8

@@ -57,7 +57,7 @@ def test_chunk_lengths(tiny, recipe, same_bits, length):
 
 
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="elsewhere every step gathers its own")
-@pytest.mark.parametrize("steps_per_call", [None, 5])
+@pytest.mark.parametrize("steps_per_call", [pytest.param(None, marks=pytest.mark.slow), 5])
 def test_rows_may_be_gathered_for_many_steps_at_once(
     tiny, recipe, same_bits, monkeypatch, steps_per_call
 ):

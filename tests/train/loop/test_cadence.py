@@ -9,13 +9,14 @@ from train_recipes import make_recipe
 import jaxnn
 
 KNOBS = {"lr": 0.05, "dropout": 0.3, "l2": 0.0}
+RECIPE = make_recipe(KNOBS)  # one for all tests, so that what is compiled is found again
 ARGUMENTS = {"batch_size": 10, "key": 0}  # 7 steps an epoch
 
 
 @pytest.mark.parametrize("way", [{}, {"steps_per_call": 4}])
 def test_every_four_steps(tiny, same_bits, way):
-    plain = jaxnn.fit(make_recipe(KNOBS), tiny, epochs=4, **ARGUMENTS)
-    run = jaxnn.fit(make_recipe(KNOBS), tiny, epochs=4, evaluate_every_steps=4, **ARGUMENTS, **way)
+    plain = jaxnn.fit(RECIPE, tiny, epochs=4, **ARGUMENTS)
+    run = jaxnn.fit(RECIPE, tiny, epochs=4, evaluate_every_steps=4, **ARGUMENTS, **way)
     same_bits(plain.state, run.state)  # to look changes nothing
     losses = run.history.step_series("val/loss")
     assert losses.shape == (28,)
@@ -32,7 +33,7 @@ def test_a_stream_is_evaluated_at_the_same_steps(tiny):
 
     arguments = {**ARGUMENTS, "epochs": 2, "evaluate_every_steps": 4}
     data = jaxnn.data.Data(train=streamed(tiny.train), val=streamed(tiny.val))
-    runs = [jaxnn.fit(make_recipe(KNOBS), part, **arguments) for part in (tiny, data)]
+    runs = [jaxnn.fit(RECIPE, part, **arguments) for part in (tiny, data)]
     one, other = (run.history.step_series("val/loss") for run in runs)
     np.testing.assert_allclose(one, other, rtol=1e-6)
 
@@ -77,4 +78,4 @@ def test_refusals(tiny):
         ({"evaluate_every_epochs": 1, "evaluate_every_steps": 1}, "exclude each other"),
     ):
         with pytest.raises(ValueError, match=message):
-            jaxnn.fit(make_recipe(KNOBS), tiny, epochs=1, **ARGUMENTS, **given)
+            jaxnn.fit(RECIPE, tiny, epochs=1, **ARGUMENTS, **given)

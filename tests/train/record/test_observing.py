@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -42,7 +44,7 @@ def fit(recipe, data, epochs=2, batch_size=8, **more):
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-@pytest.mark.parametrize("steps_per_call", [1, 2, 4, None])
+@pytest.mark.parametrize("steps_per_call", [1, 4, None])
 def test_chunks_add_up_to_the_epoch(tiny, recipe, streamed, steps_per_call):
     data = jaxnn.data.Data(jaxnn.data.stream(tiny.train), tiny.val) if streamed else tiny
     run, watch = fit(recipe, data, steps_per_call=steps_per_call)  # 9 steps, the last ragged
@@ -99,7 +101,8 @@ def test_a_chunk_is_fetched_once_and_nothing_where_nobody_asks(tiny, recipe, mon
     assert len(calls) == without + 3 * 3
 
 
-def late_to_fail(batches):
+@functools.cache
+def late_to_fail():
     """A recipe whose loss is not finite from step 10 on, and which stops after three of those."""
 
     def objective(apply, params, model_state, batch, keys):
@@ -120,7 +123,7 @@ def test_chunks_of_a_run_that_stops(tiny, streamed, steps_per_call):
     watch = Watch()
     with pytest.raises(FloatingPointError, match="3 steps in a row"):
         jaxnn.fit(
-            late_to_fail(tiny),
+            late_to_fail(),
             data,
             epochs=5,
             batch_size=8,

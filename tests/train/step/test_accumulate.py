@@ -20,6 +20,10 @@ def make(**parts):
     )
 
 
+RECIPE = make()
+STEP = jax.jit(train_step, static_argnums=(0, 3))
+
+
 @pytest.fixture
 def batch(tiny):
     """Of 24 rows the last part has a single real one, and one part none at all."""
@@ -32,11 +36,10 @@ def batch(tiny):
 
 @pytest.mark.parametrize("parts", [2, 4, 24])
 def test_parts_equal_the_whole(batch, parts, x64):
-    recipe = make()
-    whole = in_parts = init_state(recipe, 0, batch)
+    whole = in_parts = init_state(RECIPE, 0, batch)
     for _ in range(5):
-        whole, expected = train_step(recipe, whole, batch)
-        in_parts, metrics = train_step(recipe, in_parts, batch, parts)
+        whole, expected = STEP(RECIPE, whole, batch, 1)
+        in_parts, metrics = STEP(RECIPE, in_parts, batch, parts)
     for a, b in zip(jax.tree.leaves(whole.params), jax.tree.leaves(in_parts.params), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
     assert set(metrics) == set(expected) == {"accuracy", "loss", "penalty"}
@@ -49,7 +52,7 @@ def test_parts_equal_the_whole(batch, parts, x64):
 
 def test_in_a_run(tiny):
     whole, in_parts = (
-        jaxnn.fit(make(), tiny, epochs=3, batch_size=32, key=0, accumulate=parts)
+        jaxnn.fit(RECIPE, tiny, epochs=3, batch_size=32, key=0, accumulate=parts)
         for parts in (1, 4)
     )
     np.testing.assert_allclose(
@@ -64,8 +67,8 @@ def test_each_part_draws_its_own_masks():
     half = {"x": np.ones((4, 5), np.float32), "y": np.zeros(4, np.int32)}
     batch = jax.tree.map(lambda leaf: np.concatenate([leaf, leaf]), half)
     state = init_state(recipe, 0, batch)
-    of_half, _ = train_step(recipe, state, half)
-    of_both, _ = train_step(recipe, state, batch, 2)
+    of_half, _ = STEP(recipe, state, half, 1)
+    of_both, _ = STEP(recipe, state, batch, 2)
     assert not np.allclose(
         of_half.params["Dense_0"]["kernel"], of_both.params["Dense_0"]["kernel"], atol=1e-6
     )
@@ -77,4 +80,4 @@ def test_refusals(tiny):
         (0, "accumulate must be a positive integer, got 0"),
     ):
         with pytest.raises(ValueError, match=message):
-            jaxnn.fit(make(), tiny, epochs=1, batch_size=32, key=0, accumulate=accumulate)
+            jaxnn.fit(RECIPE, tiny, epochs=1, batch_size=32, key=0, accumulate=accumulate)

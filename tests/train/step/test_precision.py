@@ -47,7 +47,7 @@ def normed(**parts):
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def stepped():
     recipe = normed(compute_dtype=jnp.bfloat16)
     state = init_state(recipe, 0, BATCH)

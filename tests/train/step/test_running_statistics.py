@@ -23,14 +23,17 @@ def recipe_of(model):
     return jaxnn.Recipe(model, jaxnn.losses.softmax_cross_entropy, jaxnn.optim.sgd(0.1))
 
 
-MODELS = {"ours": jaxnn.nn.MLP((6, 3), normalization="batch"), "foreign": Foreign()}
+RECIPES = {
+    "ours": recipe_of(jaxnn.nn.MLP((6, 3), normalization="batch")),
+    "foreign": recipe_of(Foreign()),
+}
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", RECIPES)
 @pytest.mark.parametrize("source", ["device", "stream"])
 def test_a_ragged_end_is_exact(tiny, name, source):
     """By hand, each batch in its own size, in the order of the run."""
-    recipe = recipe_of(MODELS[name])
+    recipe = RECIPES[name]
     n = len(tiny.train["x"])
     batch_size = 30
     assert n % batch_size > 1
@@ -49,7 +52,7 @@ def test_a_ragged_end_is_exact(tiny, name, source):
 
 
 def test_in_chunks_and_by_the_iterator_to_the_same_bits(tiny, same_bits):
-    recipe = recipe_of(MODELS["foreign"])
+    recipe = RECIPES["foreign"]
     settings = {"epochs": 2, "batch_size": 30, "key": 1}
     whole = jaxnn.fit(recipe, tiny, **settings).state
     chunked = jaxnn.fit(recipe, tiny, steps_per_call=1, **settings).state
@@ -59,17 +62,17 @@ def test_in_chunks_and_by_the_iterator_to_the_same_bits(tiny, same_bits):
         same_bits(other.model_state, whole.model_state)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", RECIPES)
 def test_a_batch_size_that_leaves_one_row_is_refused(tiny, name):
     n = len(tiny.train["x"])
     with pytest.raises(ValueError, match=f"batch_size={n - 1} leaves a single one"):
-        jaxnn.fit(recipe_of(MODELS[name]), tiny, epochs=1, batch_size=n - 1, key=1)
+        jaxnn.fit(RECIPES[name], tiny, epochs=1, batch_size=n - 1, key=1)
     with pytest.raises(ValueError, match="at least two rows"):
-        jaxnn.fit(recipe_of(MODELS[name]), tiny, epochs=1, batch_size=1, key=1)
+        jaxnn.fit(RECIPES[name], tiny, epochs=1, batch_size=1, key=1)
 
 
 def test_parts_of_a_batch_count_too(tiny):
     with pytest.raises(ValueError, match="in 30 micro-batches leaves a single one"):
-        jaxnn.fit(recipe_of(MODELS["ours"]), tiny, epochs=1, batch_size=30, key=1, accumulate=30)
+        jaxnn.fit(RECIPES["ours"], tiny, epochs=1, batch_size=30, key=1, accumulate=30)
     with pytest.raises(ValueError, match=r"accumulate must divide the \d+ examples of the last"):
-        jaxnn.fit(recipe_of(MODELS["foreign"]), tiny, epochs=1, batch_size=32, key=1, accumulate=4)
+        jaxnn.fit(RECIPES["foreign"], tiny, epochs=1, batch_size=32, key=1, accumulate=4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 
 import flax.linen as nn
@@ -47,14 +48,14 @@ def spoiled(where):
     return objective
 
 
-def make(where="loss", limit=3, **parts):
+@functools.cache  # so that what is compiled for a recipe is found again
+def make(where="loss", limit=3):
     return jaxnn.Recipe(
         model=Normed(),
         objective=spoiled(where),
         optimizer=jaxnn.optim.adam(0.05),
         average=jaxnn.optim.parameter_average(0.9),
         skip_nonfinite=limit,
-        **parts,
     )
 
 

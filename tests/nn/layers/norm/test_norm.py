@@ -21,7 +21,7 @@ def inputs(*shape, seed=0):
     return np.random.default_rng(seed).normal(3.0, 2.0, size=shape)
 
 
-def trained(layer, x, weight=None, stats=None, **params):
+def eagerly(layer, x, weight=None, stats=None, **params):
     """Outputs and running statistics of one step in training."""
     variables = jax.tree.map(jnp.asarray, dict(layer.init(KEY, x)))
     variables["params"] = variables.get("params", {}) | params
@@ -29,6 +29,9 @@ def trained(layer, x, weight=None, stats=None, **params):
         variables["batch_stats"] = stats
     y, updated = layer.apply(variables, x, train=True, weight=weight, mutable=["batch_stats"])
     return y, updated["batch_stats"]
+
+
+trained = jax.jit(eagerly, static_argnums=0)
 
 
 @pytest.mark.parametrize("shape", [(6, 4), (5, 3, 2, 4)], ids=str)
@@ -188,7 +191,7 @@ def test_fewer_than_two_rows_are_refused():
         (jnp.ones((5, 4)), jnp.zeros(5)),
     ]:
         with pytest.raises(ValueError, match="batch normalization needs at least two rows"):
-            trained(BatchNorm(), x, weight=weight)
+            eagerly(BatchNorm(), x, weight=weight)
     BatchNorm().apply(BatchNorm().init(KEY, jnp.ones((1, 4))), jnp.ones((1, 4)))  # not in training
 
 

@@ -9,16 +9,16 @@ import jax.numpy as jnp
 import optax
 
 from jaxnn.optim.decay import add_decayed_weights
-from jaxnn.optim.moments import moment, towards
-from jaxnn.optim.rate import (
+from jaxnn.optim.knobs import (
     Knob,
     check_scheduled,
     floating_dtype,
     next_count,
-    scale_by_learning_rate,
     transformation,
     value_at,
 )
+from jaxnn.optim.moments import moment, towards, zeros_like
+from jaxnn.optim.rate import scale_by_learning_rate
 from jaxnn.tree import Mask
 
 __all__ = ["LionState", "lion", "scale_by_lion"]
@@ -47,8 +47,7 @@ def scale_by_lion(
     dtype = floating_dtype("mu_dtype", mu_dtype)
 
     def init(params: optax.Params) -> LionState:
-        mu = jax.tree.map(lambda p: jnp.zeros_like(p, dtype=dtype), params)
-        return LionState(jnp.zeros((), jnp.int32), mu)
+        return LionState(jnp.zeros((), jnp.int32), zeros_like(params, dtype))
 
     def update(
         updates: optax.Updates,
