@@ -2,9 +2,9 @@
 
     python -m experiments.digits
 
-trains a convolutional network with batch normalization, dropout, AdamW and augmentation on
-1,078 of the 1,797 digits of 8×8 pixels. At the end it prints the accuracy on the 359 digits of
-the test part, the run's folder, and a page with its curves. Every setting is an option, such as
+trains a convolutional network with batch normalization, dropout, AdamW and augmentation on 1,078
+of the 1,797 digits of 8×8 pixels. It prints the accuracy on the 359 of the test part, the run's
+folder, and a page with its curves; `--check` checks recipe and data instead. Options are such as
 
     python -m experiments.digits --model mlp --optimizer.learning-rate 3e-3 --epochs 5 --seed 7
 
@@ -35,6 +35,7 @@ from typing import Literal
 import numpy as np
 
 import jaxnn
+from experiments.checking import CheckOptions, check_before
 from experiments.options import check_folder, check_networks, check_numbers, check_seed
 from experiments.program import Devices, plain, run
 from experiments.step_lines import StepLines
@@ -124,7 +125,7 @@ class Optimizer:
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(CheckOptions):
     """Train a network on the handwritten digits."""
 
     model: Literal["mlp", "convnet"] = "convnet"
@@ -177,8 +178,7 @@ def make_recipe(config: Config) -> jaxnn.Recipe:
         average = jaxnn.optim.parameter_average(config.average)
     augmentation = None
     if moves.rotation or moves.translation:
-        affine = augment.affine(rotation=moves.rotation, translation=moves.translation)
-        augmentation = augment.as_images(SHAPE, affine)
+        augmentation = augment.as_images(SHAPE, augment.affine(**vars(moves)))
     return jaxnn.Recipe(
         model=(config.mlp if config.model == "mlp" else config.convnet).build(),
         loss=jaxnn.losses.softmax_cross_entropy,
@@ -214,6 +214,7 @@ def main(config: Config) -> jaxnn.Run:
     if config.distributed:
         distributed.start(config.coordinator, config.processes, config.process)
     data = jaxnn.data.digits(key=config.seed, preprocess=one_scale)
+    check_before(config, recipe, data, config.seed)
     folder = config.folder
     if folder is None and config.resume is None:
         folder = Path("runs") / time.strftime(f"digits-%Y%m%d-%H%M%S-seed{config.seed}")
@@ -238,11 +239,10 @@ def main(config: Config) -> jaxnn.Run:
         print(f"interrupted; to resume: --resume {folder or config.resume}, same settings")
         raise
     test = trained.evaluate(data.test)
-    if not distributed.is_first():
-        return trained
-    print(f"test accuracy {test['accuracy']:.4f}  (loss {test['loss']:.4f})")
-    print(f"run           {trained.folder}")
-    print(f"page          {page.path}")
+    if distributed.is_first():
+        print(f"test accuracy {test['accuracy']:.4f}  (loss {test['loss']:.4f})")
+        print(f"run           {trained.folder}")
+        print(f"page          {page.path}")
     return trained
 
 

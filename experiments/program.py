@@ -14,9 +14,10 @@ from typing import Annotated, Any, NoReturn, TypeVar
 import jax
 
 import jaxnn
+from jaxnn.population import cores_as_devices
 from jaxnn.report.terminal import SurvivingStream
 
-__all__ = ["Devices", "default_cache", "plain", "run", "surviving_output"]
+__all__ = ["Devices", "default_cache", "plain", "run", "spread_over_cores", "surviving_output"]
 
 Devices = int | str | None
 """The option `--devices` of every experiment that trains by `jaxnn.fit`, which checks it."""
@@ -106,6 +107,18 @@ def _keep_compiled(folder: str) -> None:
             raise ValueError(error) from error
         # Nobody asked for this folder, so a home that cannot be written to stops no program.
         print(f"note: compiled programs are not kept: {error}", file=sys.stderr)
+
+
+def spread_over_cores(count: int | None = None) -> None:
+    """Let JAX see cores of the CPU as devices, unless their number is set (JAX_NUM_CPU_DEVICES).
+
+    Only a program may do this, before JAX begins to work; a `main` that it calls may not.
+
+    Args:
+      count: of devices; None: the cores that this process may use.
+    """
+    if jax.config.jax_num_cpu_devices < 0:  # nobody has set it
+        cores_as_devices(count)
 
 
 def default_cache() -> Path:

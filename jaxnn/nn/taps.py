@@ -24,6 +24,7 @@ from jaxnn.tree import path_name
 
 __all__ = [
     "SITES",
+    "Bounds",
     "Listener",
     "Tap",
     "belongs_to_tap",
@@ -38,6 +39,29 @@ SITES = ("preactivation", "activation", "output")
 """Where a tap stands: before an activation function, behind it, at the output of a layer."""
 
 
+class Bounds(NamedTuple):
+    """The values between which an activation function stays.
+
+    Attributes:
+      low: the lower bound, or −∞.
+      high: the upper bound, or ∞.
+      scale: what a margin is measured in: the range, or where it is infinite the size of the
+        bound; 0 where the function is constant at its bound, as ReLU is.
+    """
+
+    low: float
+    high: float
+    scale: float
+
+    def ends(self, margin: float) -> tuple[float, float]:
+        """Values at and below the first, and at and above the second, are saturated.
+
+        >>> Bounds(-1.0, 1.0, 2.0).ends(0.01)
+        (-0.98, 0.98)
+        """
+        return self.low + margin * self.scale, self.high - margin * self.scale
+
+
 class Tap(NamedTuple):
     """What a probe sees of one place in the model, for one (micro-)batch.
 
@@ -49,6 +73,7 @@ class Tap(NamedTuple):
       gradient: of the summed loss of the examples by `x`, of its shape and dtype.
       real: booleans of the shape of `x`: False where a row is padding, of weight 0. All are True
         where the leading axis of `x` is not that of the batch's weights.
+      bounds: of the activation function, where it has any that are known.
     """
 
     site: str
@@ -57,10 +82,11 @@ class Tap(NamedTuple):
     x: jax.Array
     gradient: jax.Array
     real: jax.Array
+    bounds: Bounds | None = None
 
 
-Listener = Callable[[str, str, jax.Array], jax.Array]
-"""`(site, path, x) -> x`: called at every tap that is traced while it listens."""
+Listener = Callable[[str, str, jax.Array, Bounds | None], jax.Array]
+"""`(site, path, x, bounds) -> x`: called at every tap that is traced while it listens."""
 
 _LISTENER: ContextVar[Listener | None] = ContextVar("jaxnn_tap_listener", default=None)
 _SCOPE = "jaxnn_tap"  # names the equations of taps in a jaxpr
@@ -69,7 +95,9 @@ _SCOPE = "jaxnn_tap"  # names the equations of taps in a jaxpr
 _trace_key = jax.make_user_context()
 
 
-def tap(name: str, x: jax.Array, *, site: str = "activation") -> jax.Array:
+def tap(
+    name: str, x: jax.Array, *, site: str = "activation", bounds: Bounds | None = None
+) -> jax.Array:
     """Name an array of a model, so that probes of a training run can look at it.
 
     Models of jaxnn have taps before and behind each activation function, and every Linen module
@@ -83,13 +111,15 @@ def tap(name: str, x: jax.Array, *, site: str = "activation") -> jax.Array:
       name: of the layer or place, such as "Dense_0"; probes record by it.
       x: floating-point array, the rows of the batch first.
       site: "activation", "preactivation" or "output".
+      bounds: of the activation function, such as `Bounds(-1.0, 1.0, 2.0)` for tanh, so that a
+        probe can tell which values are saturated; None: none are known.
 
     Returns:
       `x`.
 
     Raises:
       ValueError: an unknown site.
-      TypeError: an array that is not floating-point.
+      TypeError: an array that is not floating-point, or bounds that are none.
 
     >>> def apply(params, x):
     ...     hidden = tap("hidden", jax.nn.relu(x @ params["w"]))
@@ -100,13 +130,15 @@ def tap(name: str, x: jax.Array, *, site: str = "activation") -> jax.Array:
     check_choice("site", site, SITES)
     check_text("name", name)
     x = numbers("x", x)
+    if bounds is not None and not isinstance(bounds, Bounds):
+        raise TypeError(f"bounds must be jaxnn.nn.taps.Bounds or None, got {bounds!r}")
     if not jnp.issubdtype(x.dtype, jnp.floating):
         raise TypeError(f"x must be a floating-point array, got {x.dtype} at {name!r}")
     listener = _LISTENER.get()
     if listener is None:
         return x
     with jax.named_scope(_SCOPE):
-        return listener(site, name, x)
+        return listener(site, name, x, bounds)
 
 
 def layer_path(layer: nn.Module) -> str:
@@ -128,10 +160,10 @@ def belongs_to_tap(equation: Any) -> bool:
 def listening(listener: Listener | None) -> Iterator[None]:
     """Call a listener at every tap that is traced within; None: no listener.
 
-    >>> def double(site, path, x):
+    >>> def double(site, path, x, bounds):
     ...     return 2 * x
     >>> with listening(double):
-    ...     tap("hidden", 1.5)
+    ...     float(tap("hidden", 1.5))
     3.0
     """
     token = _LISTENER.set(listener)

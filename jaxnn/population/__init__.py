@@ -2,6 +2,7 @@
 
 from jaxnn.population.fit import fit_population
 from jaxnn.population.groups import Populations, fit_populations
+from jaxnn.population.hypergradient import hypergradient
 from jaxnn.population.loading import load_population
 from jaxnn.population.population import Population
 from jaxnn.population.prepare.devices import cores_as_devices
@@ -24,6 +25,7 @@ __all__ = [
     "exploit_and_explore",
     "fit_population",
     "fit_populations",
+    "hypergradient",
     "load_population",
     "median_stopping",
     "replay",

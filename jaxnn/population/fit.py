@@ -21,6 +21,7 @@ from jaxnn.population.population import Population
 from jaxnn.population.prepare.devices import members_mesh
 from jaxnn.population.prepare.keys import stacked_keys
 from jaxnn.population.prepare.knobs import checked_knobs, member_knobs
+from jaxnn.population.prepare.reading import refuse_unread
 from jaxnn.population.prepare.sizing import best_width
 from jaxnn.population.rules.choose import checked_rules
 from jaxnn.population.rules.evolution import Evolution
@@ -162,6 +163,8 @@ def fit_population(
         ),
         None if mesh is None else Placement(mesh),
     )
+    rows = jax.tree.map(lambda leaf: leaf[:2], prepared.sample)
+    refuse_unread(make_recipe, member_knobs(values, 0), root, rows)
     if own_batches:
         if not isinstance(prepared.train, OnDevice):
             raise ValueError("own_batches needs arrays as data, since a stream has one order")

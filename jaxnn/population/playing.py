@@ -48,6 +48,7 @@ def train_members(
     """
     history, done = population.history, 0 if about is None else about["epoch"]
     state, roster = crew.begin(population.state, about)
+    population.lineage = crew.lineage  # grows with the run
     loop = Loop(
         replace(prepared.program, width=crew.width, mesh=crew.mesh),
         state,
@@ -90,7 +91,6 @@ def _finished(population: Population, crew: Crew, loop: Loop, state: TrainState)
         own = member_state(states, member)
         crew.fates[member] = fate_of(crew.make_recipe, own, population.history, member)
     population.fates = [crew.fates[member] for member in range(crew.members)]
-    population.lineage = crew.lineage
     if all(map(has_diverged, population.fates)):
         loop.failure = (
             f"every member has diverged, the last of them {population.fates[-1]}. Lower learning "

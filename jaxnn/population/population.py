@@ -83,7 +83,7 @@ class Population:
         if not -count <= _checked_id(member) < count:
             raise IndexError(f"member must be an id from 0 to {count - 1}, got {member}")
         member = int(member) % count
-        state, history = member_state(self.state, member), self.history.member(member)
+        state, history = _member(self.state, member), self.history.member(member)
         done = len(history.epochs)
         if done:  # the clock of its own last step
             clock = np.asarray(history.epochs[-1].step, state.clock.dtype)
@@ -239,6 +239,9 @@ class Population:
     def _key(self, state: TrainState) -> dict[str, Any]:
         impl = str(jax.random.key_impl(state.key))
         return {"impl": impl, "data": np.asarray(jax.random.key_data(state.key)).tolist()}
+
+
+_member = jax.jit(member_state)
 
 
 def _checked_id(member: Any) -> int:

@@ -3,33 +3,34 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Mapping, Sequence
-from importlib.util import find_spec
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from jaxnn.arguments import check_attributes, missing_extra
+from jaxnn.arguments import check_attributes
+from jaxnn.population.population import Population
 from jaxnn.report.figures import loss_curve, metric_curve
+from jaxnn.report.population.page import render_population
+from jaxnn.report.settings import setting_cards, setting_text
 from jaxnn.report.style import svg
-from jaxnn.report.templates import replace_file, template_environment
-from jaxnn.report.values import SPLITS, duration, label, metric_names, number
-from jaxnn.train import EpochRecord, Observer, Run
+from jaxnn.report.templates import template_environment
+from jaxnn.report.values import SPLITS, duration, is_population, label, metric_names, number
+from jaxnn.report.writer import PageWriter
+from jaxnn.train import EpochRecord, Run
 
 __all__ = ["Page", "render"]
 
-_SECONDS_BETWEEN_WRITES = 30.0
 _MAX_ROWS = 100
 _PICKS: dict[Any, tuple[str, Callable[..., Any]]] = {
     "min": ("lowest", min),
     "max": ("highest", max),
 }
-# Each of these settings has its own card.
-_CARDS = ("recipe", "knobs", "settings", "versions", "devices")
 
 
-class Page(Observer):
+class Page(PageWriter):
     """Write `report.html` into the run's folder, as an observer.
+
+    Given to `fit_population`, it writes the page of the population; see `PopulationPage`.
 
     The page is written when the run ends, also by Ctrl-C, and during the run after an epoch, at
     most every 30 seconds, so that a long run can be watched. The file is replaced atomically: a
@@ -52,47 +53,18 @@ class Page(Observer):
     True
     """
 
-    path: Path | None = None
-    reads_state = False
+    # matplotlib draws the curves of a run; a population's page draws its own.
+    _needs = ("jinja2", "matplotlib")
 
-    def on_start(self, run: Run) -> None:
-        """Check before training that the page can be written after it.
-
-        Raises:
-          ImportError: matplotlib or jinja2 is not installed.
-          ValueError: the run has no folder.
-        """
-        # Only looked for: importing them now would delay the start of the run by half a second.
-        if any(find_spec(name) is None for name in ("jinja2", "matplotlib")):
-            raise missing_extra("the report page", "report")
-        if run.folder is None:
-            raise ValueError(
-                "folder must be given for a report page to be written into: "
-                "pass folder= to fit, got None"
-            )
-        self.path = Path(run.folder) / "report.html"
-        self._run = run
-        self._written_at = time.monotonic()
-
-    def on_epoch(self, record: EpochRecord) -> None:
-        """Write the page, unless that was done less than 30 seconds ago."""
-        if time.monotonic() - self._written_at >= _SECONDS_BETWEEN_WRITES:
-            self._write(self._run)
-
-    def on_end(self, run: Run) -> None:
-        """Write the final page."""
-        self._write(run)
-
-    def _write(self, run: Run) -> None:
-        assert self.path is not None
-        replace_file(self.path, render(run))
-        self._written_at = time.monotonic()
+    def _render(self, run: Run | Population) -> str:
+        return render(run)
 
 
-def render(run: Run) -> str:
+def render(run: Run | Population) -> str:
     """Render the page of a run as self-contained HTML, without scripts.
 
-    The same run gives the same text.
+    The same run gives the same text. Of a population it is the page of `PopulationPage`, which
+    has a script.
 
     Args:
       run: with `history`, `config` and `folder` (which gives the title, and may be None).
@@ -101,18 +73,21 @@ def render(run: Run) -> str:
       ImportError: matplotlib or jinja2 is not installed (`pip install "jaxnn[report]"`).
     """
     check_attributes("run", run, ("history", "config", "folder"), "a run, as jaxnn.fit returns it")
+    if is_population(run):
+        return render_population(run)
+    run = cast("Run", run)
     environment = template_environment()
     records = run.history.epochs
     names = ["loss", *metric_names(records)]
     figures = [loss_curve(run.history)]
     figures += [metric_curve(run.history, name) for name in names[1:]]
-    environment.filters |= {"label": label, "number": number, "text": _text}
-    return environment.get_template("template.html").render(
+    environment.filters |= {"label": label, "number": number, "text": setting_text}
+    return environment.get_template("run.html").render(
         title=Path(run.folder).resolve().name if run.folder else "Training run",
         facts=_facts(run),
         headlines=[line for name in names if (line := _headline(run, name))],
         figures=[svg(figure) for figure in figures],
-        cards=_cards(run.config),
+        cards=setting_cards(run.config),
         table=_table(records),
     )
 
@@ -159,36 +134,3 @@ def _table(records: Sequence[EpochRecord]) -> dict[str, Any]:
     kept = [r for r in records if r.epoch % every == 0 or r.epoch == records[-1].epoch]
     rows = [(r.epoch, [r.values.get(name) for name in names]) for r in kept]
     return {"every": every, "names": names, "rows": rows}
-
-
-def _cards(config: dict[str, Any]) -> list[tuple[str, Any]]:
-    cards = [(name, config.get(name)) for name in _CARDS]
-    cards.insert(1, ("training", {n: item for n, item in config.items() if n not in _CARDS}))
-    return [(name, _joined(settings)) for name, settings in cards if settings]
-
-
-def _joined(value: Any) -> Any:
-    """Join names that hold nothing but one other name to a single name.
-
-    Optax wraps each part of an optimizer in functions of one argument. One level of the page
-    for each of them would push the settings that matter out of sight.
-    """
-    if isinstance(value, (list, tuple)):
-        return [_joined(item) for item in value]
-    if not isinstance(value, Mapping):
-        return value
-    joined = {}
-    for name, item in value.items():
-        while isinstance(item, Mapping) and len(item) == 1:
-            ((inner, item),) = item.items()
-            name = f"{name} › {inner}"
-        joined[name] = _joined(item)
-    return joined
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return "none"
-    if isinstance(value, (list, tuple)) and value:
-        return ", ".join(map(str, value))
-    return str(value)

@@ -1,4 +1,4 @@
-"""Load the templates of this package, and write pages to disk."""
+"""Load the templates in `html/`, and write pages to disk."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["replace_file", "template_environment"]
 
 
 def template_environment() -> Any:
-    """Make a jinja2 environment that loads the templates here and escapes what it inserts.
+    """Make a jinja2 environment that loads the templates of `html/` and escapes what it inserts.
 
     Raises:
       ImportError: jinja2 is not installed (`pip install "jaxnn[report]"`).
@@ -30,7 +30,7 @@ def template_environment() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
         loader=jinja2.FunctionLoader(
-            lambda name: resources.files("jaxnn.report").joinpath(name).read_text("utf-8")
+            lambda name: resources.files("jaxnn.report").joinpath("html", name).read_text("utf-8")
         ),
     )
 

@@ -7,13 +7,21 @@ other value (`seconds`, `gradient_norm/mean`) belongs to the epoch as a whole.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jaxnn.train import EpochRecord
 
-__all__ = ["SPLITS", "duration", "label", "metric_names", "number"]
+__all__ = [
+    "SPLITS",
+    "duration",
+    "is_population",
+    "label",
+    "leading_name",
+    "metric_names",
+    "number",
+]
 
 SPLITS = {"train": "training", "val": "validation"}
 
@@ -30,13 +38,46 @@ def metric_names(records: Iterable[EpochRecord]) -> list[str]:
     >>> metric_names([SimpleNamespace(values={"train/loss": 1.0, "val/accuracy": 0.5})])
     ['accuracy']
     """
-    names: dict[str, None] = {}
-    for record in records:
-        for full_name in record.values:
-            split, _, name = full_name.partition("/")
-            if split in SPLITS and name not in ("loss", "penalty"):
-                names[name] = None
-    return list(names)
+    return _metrics(name for record in records for name in record.values)
+
+
+def _metrics(names: Iterable[str]) -> list[str]:
+    found: dict[str, None] = {}
+    for full_name in names:
+        split, _, name = full_name.partition("/")
+        if split in SPLITS and name not in ("loss", "penalty"):
+            found[name] = None
+    return list(found)
+
+
+def leading_name(names: Iterable[str], directions: Mapping[str, str]) -> str | None:
+    """Choose the value by which the members of a population are told apart at first sight.
+
+    It is the first metric whose best value is known, or else the loss; of the validation
+    examples where there are any.
+
+    Args:
+      names: of the record, in their order.
+      directions: "min" or "max" by name, as in `config["directions"]`.
+
+    >>> leading_name(["train/accuracy", "val/accuracy", "val/loss"], {"val/accuracy": "max"})
+    'val/accuracy'
+    """
+    known = [name for name in names if directions.get(name)]
+    for metric in [*_metrics(known), "loss"]:
+        for name in (f"val/{metric}", f"train/{metric}"):
+            if name in known:
+                return name
+    return None
+
+
+def is_population(run: Any) -> bool:
+    """Say whether this is a population, and no single run.
+
+    Args:
+      run: what an observer is told about.
+    """
+    return run.config.get("population") is not None
 
 
 def label(name: str) -> str:

@@ -19,7 +19,7 @@ from jaxnn.train.record.records import ChunkRecord, EpochRecord
 from jaxnn.train.run import Run, load
 from jaxnn.train.step.state import Control, TrainState, init_state
 from jaxnn.train.step.step import eval_step, predict_step, train_step
-from jaxnn.train.step.trace import Probe, StepTrace, TapProbe
+from jaxnn.train.step.trace import ObjectiveProbe, Probe, StepTrace, TapProbe
 
 __all__ = [
     "Bundle",
@@ -31,6 +31,7 @@ __all__ = [
     "Epoch",
     "EpochRecord",
     "History",
+    "ObjectiveProbe",
     "Observer",
     "Placement",
     "Probe",

@@ -16,11 +16,13 @@ from jaxnn.data.batches import epoch_order
 
 PROGRAMS = (
     "activation_statistics",
+    "capacity",
     "optimizer_paths",
     "schedules",
     "theano_logistic",
     "tensorflow_line",
     "keras_mlp",
+    "hypergradients",
 )
 
 

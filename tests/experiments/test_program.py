@@ -77,7 +77,7 @@ class Reached(Exception):
     pass
 
 
-@pytest.mark.parametrize("devices", [2, "sharded", "pmap", None])
+@pytest.mark.parametrize("devices", ["pmap", None])
 @pytest.mark.parametrize("module", SMALL, ids=lambda module: module.__name__.split(".")[-1])
 def test_devices_reach_fit(module, devices, pictures, monkeypatch):
     def fit(*arguments, **named):

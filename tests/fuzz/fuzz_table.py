@@ -69,7 +69,15 @@ MADE_BY_OTHERS = {
 """Classes that no user calls, and what makes them. All of their own methods have rows."""
 
 
-WITHIN = ("tree.check_held", "tree.outline", "tree.path_name", "tree.refuse_complex")
+WITHIN = (
+    "tree.check_held",
+    "tree.check_numbers",
+    "tree.check_structure",
+    "tree.host_array",
+    "tree.outline",
+    "tree.path_name",
+    "tree.refuse_complex",
+)
 """Functions for jaxnn's own modules, which check what they hand on."""
 
 

@@ -57,6 +57,7 @@ def branching(knobs):
         (make_recipe, dict.fromkeys(GOOD, 0.1), {}, "at least one member"),
         (make_recipe, changed(lr=np.ones(0)), {}, "one length"),
         (make_recipe, GOOD, {"keys": [1, 2]}, "'keys': 2"),
+        (make_recipe, changed(epochs=3), {}, "must not be called.*epochs"),
         (make_recipe, GOOD, {"keys": "abc"}, "keys must be one key a member"),
         (make_recipe, GOOD, {"own_batches": True}, "own_batches goes with keys="),
         (make_recipe, GOOD, {"shrink": successive_halving(2, first=9)}, "rung behind epoch 9"),

@@ -1,4 +1,4 @@
-"""Runs as `jaxnn.fit` hands them to observers, without training anything."""
+"""Runs and populations as observers get them, without training anything."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+
+from jaxnn.train import EpochRecord, History
 
 
 def _make_run(epochs=3, steps=4, folder=None, total=None, config=None, change=None):
@@ -61,3 +63,77 @@ def _make_run(epochs=3, steps=4, folder=None, total=None, config=None, change=No
 @pytest.fixture
 def make_run():
     return _make_run
+
+
+def _make_population(
+    members=12, epochs=6, knobs=None, rungs=(), names=None, folder=None, total=None, lineage=()
+):
+    """A population whose losses fall the faster the nearer `lr` is to 0.01.
+
+    At each rung the better half stays; member 1 diverges in the first epoch, member 2 stops in
+    the second.
+    """
+    draw = np.random.default_rng(0)
+    if knobs is None:
+        knobs = {
+            "lr": np.logspace(-4, 0, members)[draw.permutation(members)],
+            "l2": np.where(draw.random(members) < 0.2, 0.0, 10 ** draw.uniform(-6, -2, members)),
+            "dropout": draw.uniform(0, 0.5, members),
+            "b1": np.full(members, 0.9),
+        }
+    names = names or ["train/loss", "val/loss", "train/accuracy", "val/accuracy"]
+    skill = np.exp(-((np.log10(np.clip(knobs["lr"], 1e-9, None)) + 2) ** 2) / 2)
+    alive, ended, records = np.arange(members), {}, []
+    for epoch in range(1, epochs + 1):
+        fraction = 1 - np.exp(-epoch * (0.1 + skill) / 4)
+        loss = 0.05 + 2.3 * (1 - fraction) * draw.lognormal(0, 0.03, members)
+        accuracy = np.clip(0.1 + 0.88 * fraction + 0.01 * draw.normal(size=members), 0, 1)
+        columns = {name: accuracy if "accuracy" in name else loss for name in names}
+        if epoch == 1 and members > 1:
+            ended[1] = "diverged at step 3: NaN or Inf in Dense_0/kernel"
+        if epoch == 2 and members > 2:
+            ended[2] = "stopped after epoch 2"
+        done = np.array([0 if m in ended and epoch > min(m, 2) else 4 for m in alive])
+        values = {
+            name: np.where(done > 0, column[alive], np.nan) for name, column in columns.items()
+        }
+        if epoch == 1 and members > 1:
+            for column in values.values():
+                column[alive == 1] = np.nan
+        values |= {"seconds": np.full(len(alive), 0.5 * len(alive) / members)}
+        stopped = np.array([m in ended for m in alive])
+        steps = (
+            {"loss": np.repeat(values["train/loss"][:, None], 4, 1)}
+            if "train/loss" in values
+            else {}
+        )
+        records.append(EpochRecord(epoch, 4 * epoch, values, steps, stopped, {}, alive, done))
+        if epoch in rungs and epoch < epochs:
+            order = np.argsort(np.where(stopped, np.inf, loss[alive]))
+            leaving = alive[order[(len(alive) + 1) // 2 :]]
+            for member in leaving.tolist():
+                ended.setdefault(member, f"taken out after epoch {epoch}")
+            alive = np.setdiff1d(alive, leaving)
+    config = {
+        **_make_run(epochs=0, total=total or epochs).config,
+        "knobs": {name: column.tolist() for name, column in knobs.items()},
+        "population": {"members": members, "cohort": 4, "devices": 1, "keys": None},
+        "rungs": list(rungs),
+    }
+    config["directions"] = {
+        name: "max" if "accuracy" in name else "min" for name in names if "/" in name
+    }
+    fates = [ended.get(member, f"trained to epoch {epochs}") for member in range(members)]
+    return SimpleNamespace(
+        history=History(records),
+        config=config,
+        folder=folder,
+        fates=fates,
+        lineage=list(lineage),
+        make_recipe=None,
+    )
+
+
+@pytest.fixture
+def make_population():
+    return _make_population

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 import jaxnn
-from jaxnn.report.ending import best_epoch, ending
+from jaxnn.report.progress.ending import best_epoch, ending
 from jaxnn.train import EpochRecord
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from jaxnn.report import Page, page, render
+from jaxnn.report import Page, render, writer
 
 VOID = {"meta", "link", "br", "img", "hr", "input", "base"}
 
@@ -61,7 +61,7 @@ def clock(monkeypatch):
             return self.now
 
     clock = Clock()
-    monkeypatch.setattr(page, "time", clock)
+    monkeypatch.setattr(writer, "time", clock)
     return clock
 
 

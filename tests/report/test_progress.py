@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from jaxnn.report import Progress
-from jaxnn.report import progress as progress_module
+from jaxnn.report.progress import bar, notebook
 
 
 def plain():
@@ -213,8 +213,8 @@ def test_a_notebook_s_line_is_written_anew(make_run, monkeypatch):
         clock.now += 1
         return clock.now
 
-    monkeypatch.setattr(progress_module, "in_notebook", lambda: True)
-    monkeypatch.setattr(progress_module.time, "monotonic", monotonic)
+    monkeypatch.setattr(bar, "in_notebook", lambda: True)
+    monkeypatch.setattr(notebook.time, "monotonic", monotonic)
     with redirect_stdout(text):
         show(Progress(), make_run(epochs=3))
     line, end, rest = text.getvalue().split("\n")

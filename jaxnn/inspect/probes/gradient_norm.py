@@ -8,6 +8,7 @@ from typing import ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxnn.arguments import check_positive_int
 from jaxnn.norms import global_norm
 from jaxnn.train.step.state import TrainState
 from jaxnn.train.step.trace import StepTrace
@@ -30,6 +31,12 @@ class GradientNorm:
     Recorded per epoch as "gradient_norm/mean" and "gradient_norm/max". A mean that falls to
     zero early says that gradients vanish, a maximum far above the mean that they explode.
 
+    Attributes:
+      every: steps from one that is measured to the next.
+
+    Raises:
+      ValueError: `every` is no positive integer.
+
     >>> import jaxnn
     >>> recipe = jaxnn.Recipe(
     ...     jaxnn.nn.MLP((10,)), jaxnn.losses.softmax_cross_entropy, jaxnn.optim.sgd(0.1)
@@ -43,7 +50,12 @@ class GradientNorm:
     Source: lectures C, M and S on vanishing and exploding gradients.
     """
 
+    every: int = 1
+
     needs: ClassVar[tuple[str, ...]] = ("grads",)
+
+    def __post_init__(self) -> None:
+        check_positive_int("every", self.every)
 
     def init(self, state: TrainState, shapes: StepTrace) -> GradientNormMemory:
         del state, shapes
@@ -59,6 +71,9 @@ class GradientNorm:
         )
 
     def summarize(self, memory: GradientNormMemory) -> dict[str, jax.Array]:
-        # An epoch that found the run stopped has no steps.
-        mean = memory.total / jnp.maximum(memory.steps, 1)
-        return {"gradient_norm/mean": mean, "gradient_norm/max": memory.largest}
+        # NaN where no step was measured in the whole epoch.
+        measured = memory.steps / memory.steps
+        return {
+            "gradient_norm/mean": memory.total / memory.steps,
+            "gradient_norm/max": memory.largest * measured,
+        }

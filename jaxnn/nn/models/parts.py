@@ -10,6 +10,7 @@ import flax.linen as nn
 import jax
 
 from jaxnn.arguments import check_choice, check_flag, check_knob, check_positive_int
+from jaxnn.nn.activations.bounds import bounds_of
 from jaxnn.nn.activations.table import ACTIVATIONS, Activation, activation
 from jaxnn.nn.checks import check_dtype, check_initializer
 from jaxnn.nn.initializers.basic import Initializer, zeros
@@ -95,7 +96,8 @@ class Network(nn.Module, kw_only=True):
         """Apply the activation function, with taps before and behind it."""
         path = layer_path(layer)
         x = tap(path, x, site="preactivation")
-        return tap(path, self.activated(x), site="activation")
+        bounds = bounds_of(self.activation)
+        return tap(path, self.activated(x), site="activation", bounds=bounds)
 
     def activated(self, x: jax.Array) -> jax.Array:
         """Apply the activation function."""

@@ -12,9 +12,9 @@ from jaxnn.population.members.fates import fate_of
 from jaxnn.population.members.state import (
     axes_of_members,
     finished_states,
-    host_members,
     laid_out,
     rows_of,
+    taken_from,
     with_rows,
 )
 from jaxnn.recipe import MakeRecipe
@@ -45,7 +45,7 @@ class Crew:
         self.devices, self.cohorts = devices, room_for(members, width, devices)
         self.fates: dict[int, str] = {}  # of those that have left
         self.lineage: list[dict[str, Any]] = []  # who copied whom; see `exploit_and_explore`
-        self._left: dict[int, list[Any]] = {}  # their states, on the host
+        self._left: dict[int, TrainState] = {}  # their states, on the host
 
     def about(self, alive: np.ndarray) -> dict[str, Any]:
         """What a checkpoint says beside the states, for JSON."""
@@ -64,10 +64,9 @@ class Crew:
             alive = np.array(about["alive"], np.int64)
             self.fates = {int(member): fate for member, fate in about["fates"].items()}
             self.lineage = list(about["lineage"])
-            gone = np.array(sorted(self.fates), np.int64)
-            if gone.size:
-                kept = host_members(_taken(states, gone))
-                self._left = dict(zip(gone.tolist(), kept, strict=True))
+            gone = sorted(self.fates)
+            kept = taken_from(states, np.array(gone, np.int64))
+            self._left = {member: member_state(kept, row) for row, member in enumerate(gone)}
         return self._lay_out(states, alive, alive)
 
     def whole(self, state: TrainState, roster: Roster) -> TrainState:
@@ -93,11 +92,10 @@ class Crew:
         rows = [int(np.flatnonzero(roster.ids == member)[0]) for member in leaving]
         if rows:
             states = rows_of(loop.state, roster.slots[rows])
-            kept = dict(zip(leaving, host_members(states), strict=True))
             for row, (member, reason) in enumerate(leaving.items()):
                 state = member_state(states, row)
                 self.fates[member] = reason or fate_of(self.make_recipe, state, history, member)
-            self._left |= kept
+                self._left[member] = state
         stay = ~np.isin(roster.ids, list(leaving))
         self.rearrange(loop, roster.ids[stay], np.flatnonzero(stay))
 
@@ -116,7 +114,7 @@ class Crew:
     def place(self, state: TrainState) -> TrainState:
         """Spread the cohorts over the devices."""
         if self.mesh is None:
-            return state
+            return jax.device_put(state)
         own = NamedSharding(self.mesh, PartitionSpec(MEMBERS))
         whole = NamedSharding(self.mesh, PartitionSpec())
         flags = axes_of_members(state)
@@ -131,12 +129,3 @@ class Crew:
     ) -> tuple[TrainState, Roster]:
         roster = arrange(ids, self.cohorts, self.width, self.devices)
         return self.place(laid_out(states, rows, roster, self.cohorts, self.width)), roster
-
-
-def _taken(states: TrainState, rows: np.ndarray) -> TrainState:
-    flags = axes_of_members(states)
-    leaves = [
-        leaf[rows] if flag else leaf
-        for leaf, flag in zip(jax.tree.leaves(states), flags, strict=True)
-    ]
-    return jax.tree.unflatten(jax.tree.structure(states), leaves)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -20,11 +20,11 @@ from jaxnn.train.step.state import TrainState, init_state, member_axes
 __all__ = [
     "axes_of_members",
     "finished_states",
-    "host_members",
     "laid_out",
     "make_states",
     "rows_of",
     "start_states",
+    "taken_from",
     "with_rows",
 ]
 
@@ -83,6 +83,9 @@ def laid_out(
 ) -> TrainState:
     """Lay members out in cohorts; the places left over are copies that have stopped.
 
+    It is done on the host: the numbers of those that stay differ from rung to rung, and every
+    number would be compiled anew.
+
     Args:
       states: members' leaves are (members, …).
       rows: of the members of the roster, (of roster,).
@@ -94,53 +97,40 @@ def laid_out(
     source[roster.slots] = rows
     empty = np.ones(cohorts * width, bool)
     empty[roster.slots] = False
-    return _laid_out(states, source, empty, cohorts, width)
-
-
-@partial(jax.jit, static_argnums=(3, 4))
-def _laid_out(states: TrainState, source: Any, empty: Any, cohorts: int, width: int) -> TrainState:
     taken = _map_members(lambda leaf: leaf[source].reshape(cohorts, width, *leaf.shape[1:]), states)
     stop = taken.control.stop | empty.reshape(cohorts, width)
     return taken.replace(control=taken.control.replace(stop=stop))
 
 
 def rows_of(state: TrainState, slots: np.ndarray) -> TrainState:
-    """The members in these slots of cohorts, leaves (slots, …)."""
-    return _rows_of(state, slots)
-
-
-@jax.jit
-def _rows_of(state: TrainState, slots: Any) -> TrainState:
+    """The members in these slots of cohorts, leaves (slots, …) on the host."""
     return _map_members(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[slots], state)
 
 
-def with_rows(states: TrainState, members: Mapping[int, list[Any]]) -> TrainState:
-    """Put members that were taken out before back in their rows; on the host."""
-    flags, leaves = axes_of_members(states), jax.tree.leaves(states)
-    own = [number for number, flag in enumerate(flags) if flag]
-    for place, number in enumerate(own):
-        leaf = leaves[number]
-        is_key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-        array = np.array(fetch(jax.random.key_data(leaf) if is_key else leaf))
-        for row, kept in members.items():
-            array[row] = kept[place]
-        array = jnp.asarray(array)
-        leaves[number] = (
-            jax.random.wrap_key_data(array, impl=jax.random.key_impl(leaf)) if is_key else array
-        )
-    return jax.tree.unflatten(jax.tree.structure(states), leaves)
+def taken_from(states: TrainState, rows: np.ndarray) -> TrainState:
+    """The members in these rows of (members, …), on the host."""
+    return _map_members(lambda leaf: leaf[rows], states)
 
 
-def host_members(states: TrainState) -> list[list[Any]]:
-    """The leaves of each member of (members, …), NumPy arrays; keys as their data."""
-    flags = axes_of_members(states)
-    own = [leaf for leaf, flag in zip(jax.tree.leaves(states), flags, strict=True) if flag]
-    plain = [
-        jax.random.key_data(leaf) if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf
-        for leaf in own
-    ]
-    arrays = fetch(plain)
-    return [[array[row] for array in arrays] for row in range(len(arrays[0]))]
+def with_rows(states: TrainState, members: Mapping[int, TrainState]) -> TrainState:
+    """Put members that were taken out before back in their rows, on the host.
+
+    Args:
+      states: members' leaves are (members, …).
+      members: by row, states as `member_state` gives them.
+    """
+    if not members:
+        return states
+    rows = list(members)
+    kept = [_arrays(jax.tree.leaves(state), states) for state in members.values()]
+    number = iter(range(len(kept[0])))
+
+    def with_own(leaf: np.ndarray) -> np.ndarray:
+        leaf, place = leaf.copy(), next(number)
+        leaf[rows] = np.stack([arrays[place] for arrays in kept])
+        return leaf
+
+    return _map_members(with_own, states)
 
 
 def finished_states(make_recipe: MakeRecipe, states: TrainState) -> TrainState:
@@ -157,8 +147,32 @@ def _finished(make_recipe: MakeRecipe, states: TrainState) -> TrainState:
     return jax.vmap(one, in_axes=(axes,), out_axes=axes)(states)
 
 
-def _map_members(function: Any, states: TrainState) -> TrainState:
-    def of_part(axis: int | None, below: Any) -> Any:
-        return below if axis is None else jax.tree.map(function, below)
+def _map_members(function: Callable[[np.ndarray], np.ndarray], states: TrainState) -> TrainState:
+    """Apply a function of a NumPy array to each leaf of the members."""
+    leaves = jax.tree.leaves(states)
+    arrays = iter(_arrays(leaves, states))
+    new = [
+        _like(leaf, function(next(arrays))) if own else leaf
+        for leaf, own in zip(leaves, axes_of_members(states), strict=True)
+    ]
+    return jax.tree.unflatten(jax.tree.structure(states), new)
 
-    return jax.tree.map(of_part, member_axes(states), states, is_leaf=lambda node: node is None)
+
+def _arrays(leaves: list[Any], states: TrainState) -> list[np.ndarray]:
+    """Those of the leaves that belong to members as NumPy arrays, fetched at once."""
+    of_members = [
+        jax.random.key_data(leaf) if _is_key(leaf) else leaf
+        for leaf, own in zip(leaves, axes_of_members(states), strict=True)
+        if own
+    ]
+    return [np.asarray(leaf) for leaf in fetch(of_members)]
+
+
+def _like(leaf: Any, array: np.ndarray) -> Any:
+    if not _is_key(leaf):
+        return array
+    return jax.random.wrap_key_data(jnp.asarray(array), impl=jax.random.key_impl(leaf))
+
+
+def _is_key(leaf: Any) -> bool:
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)

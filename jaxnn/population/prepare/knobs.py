@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import numpy as np
 
+from jaxnn.population.prepare.reading import refuse_missing
 from jaxnn.recipe import MakeRecipe, build
 from jaxnn.tree import path_name
 
 __all__ = ["check_setting", "checked_knobs", "knobs_of", "member_knobs"]
+
+
+_RESERVED = ("member", "epochs", "ended", "group")  # columns of a population's table
 
 
 def checked_knobs(make_recipe: MakeRecipe, knobs: Any, keys: int | None) -> tuple[Any, int]:
@@ -38,6 +41,8 @@ def checked_knobs(make_recipe: MakeRecipe, knobs: Any, keys: int | None) -> tupl
         )
     flat, structure = jax.tree_util.tree_flatten_with_path(knobs, is_leaf=_is_column)
     named = [(path_name(path), value) for path, value in flat]
+    if taken := [name for name, _ in named if name in _RESERVED]:
+        raise ValueError(f"a knob must not be called one of {_RESERVED}, got {taken}")
     columns = [(name, _column(name, value)) for name, value in named]
     lengths = {name: len(column) for name, column in columns if column.ndim}
     if keys is not None:
@@ -52,7 +57,7 @@ def checked_knobs(make_recipe: MakeRecipe, knobs: Any, keys: int | None) -> tupl
         )
     full = [np.broadcast_to(column, members) for _, column in columns]
     values = jax.tree.unflatten(structure, full)
-    _refuse_unknown(make_recipe, member_knobs(values, 0))
+    refuse_missing(make_recipe, member_knobs(values, 0))
     for member in range(members):
         _try(make_recipe, member_knobs(values, member), member)
     _refuse_static(make_recipe, values)
@@ -77,7 +82,7 @@ def check_setting(make_recipe: MakeRecipe, knobs: Any) -> None:
     if not callable(make_recipe):
         raise TypeError(f"make_recipe must be a function knobs -> Recipe, got {make_recipe!r}")
     numbers = jax.tree.map(np.float64, knobs)
-    _refuse_unknown(make_recipe, numbers)
+    refuse_missing(make_recipe, numbers)
     _try(make_recipe, numbers)
     _refuse_static(make_recipe, numbers)
 
@@ -108,9 +113,7 @@ def _is_column(node: Any) -> bool:
 
 
 def _column(name: str, value: Any) -> np.ndarray:
-    is_key = isinstance(value, jax.Array) and jax.dtypes.issubdtype(
-        value.dtype, jax.dtypes.prng_key
-    )
+    is_key = isinstance(value, jax.Array) and jax.numpy.issubdtype(value.dtype, jax.dtypes.prng_key)
     column = np.asarray(None if is_key else value)
     if column.dtype.kind not in "iuf" and not jax.numpy.issubdtype(column.dtype, np.floating):
         raise TypeError(f"knobs: {name} must be a number or an array of numbers, got {value!r}")
@@ -143,87 +146,6 @@ def _try(make_recipe: MakeRecipe, knobs: Any, member: int | None = None) -> None
         ) from error
 
 
-class _Watched(dict):
-    """Knobs that note which of them are read."""
-
-    def __init__(self, knobs: dict[str, Any], seen: set[str], place: str = "") -> None:
-        super().__init__()
-        self._seen, self._place = seen, place
-        for name, value in knobs.items():
-            inner = isinstance(value, dict)
-            own = _Watched(value, seen, f"{place}{name}/") if inner else value
-            super().__setitem__(name, own)
-
-    def __getitem__(self, name: Any) -> Any:
-        self._seen.add(f"{self._place}{name}")
-        return super().__getitem__(name)
-
-    def __missing__(self, name: Any) -> Any:
-        near = difflib.get_close_matches(str(name), list(map(str, super().__iter__())), 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(
-            f"make_recipe reads the knob {f'{self._place}{name}'!r}, which knobs= lacks{hint} It "
-            f"holds {[f'{self._place}{known}' for known in super().__iter__()]}"
-        )
-
-    def __iter__(self) -> Iterator[Any]:
-        for name in super().__iter__():
-            self._seen.add(f"{self._place}{name}")
-            yield name
-
-    def get(self, name: Any, default: Any = None) -> Any:
-        if name not in self:
-            return default
-        return self[name]
-
-    def pop(self, name: Any, *default: Any) -> Any:
-        self._seen.add(f"{self._place}{name}")
-        return super().pop(name, *default)
-
-    def keys(self) -> Any:
-        return list(self)
-
-    def items(self) -> Any:
-        return [(name, self[name]) for name in self]
-
-    def values(self) -> Any:
-        return [self[name] for name in self]
-
-
-def _flatten(watched: _Watched) -> tuple[list[Any], tuple[Any, ...]]:
-    return watched.values(), tuple(watched.keys())
-
-
-def _unflatten(names: tuple[Any, ...], values: Any) -> Any:
-    return dict(zip(names, values, strict=True))
-
-
-jax.tree_util.register_pytree_node(_Watched, _flatten, _unflatten)
-
-
-def _refuse_unknown(make_recipe: MakeRecipe, knobs: Any) -> None:
-    """Refuse knobs that `make_recipe` does not read, and a knob that it reads and lacks."""
-    if not isinstance(knobs, dict):
-        return
-    seen: set[str] = set()
-    try:
-        build(make_recipe, _Watched(knobs, seen), np.int32(0))
-    except ValueError as error:
-        if "which knobs= lacks" in str(error):
-            raise
-        return  # the value of a knob, which is refused with its member's number
-    except Exception:  # of any type: it is told with the member's number
-        return
-    unread = [name for name in knobs_of(knobs) if name not in seen]
-    if unread:
-        near = difflib.get_close_matches(unread[0], sorted(seen), 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(
-            f"knobs must be read by make_recipe, which does not read {unread}{hint} It reads "
-            f"{sorted(seen)}"
-        )
-
-
 def _refuse_static(make_recipe: MakeRecipe, values: Any) -> None:
     """Refuse a `make_recipe` that needs a knob as a plain number, as a width is one."""
 
@@ -231,7 +153,8 @@ def _refuse_static(make_recipe: MakeRecipe, values: Any) -> None:
         build(make_recipe, knobs, np.int32(0))
         return 0
 
-    one = jax.tree.map(lambda column: jax.ShapeDtypeStruct((), float), values)
+    dtype = jax.numpy.result_type(float)
+    one = jax.tree.map(lambda column: jax.ShapeDtypeStruct((), dtype), values)
     try:
         jax.eval_shape(built, one)
     except Exception as error:  # of any type: what needs a number may be anything

@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxnn.optim.rate import last_rate
 from jaxnn.recipe import MakeRecipe, build
 from jaxnn.train.control.protocol import control
-from jaxnn.train.loop.cohorts import each_cohort, over_members, spread
+from jaxnn.train.loop.cohorts import MEMBERS, each_cohort, over_members, spread
 from jaxnn.train.loop.evaluation import added, metric_sums, results
 from jaxnn.train.loop.program import Program
 from jaxnn.train.loop.tally import Tally, emptied
@@ -198,6 +199,9 @@ def _first_cohort(state: TrainState) -> TrainState:
 
 
 def _everywhere(program: Program, tree: Any) -> Any:
+    if program.mesh is not None:  # as the arguments of the next call lay before, or it compiles
+        own = NamedSharding(program.mesh, PartitionSpec(MEMBERS))
+        return jax.lax.with_sharding_constraint(tree, own)
     return tree if program.placement is None else program.placement.everywhere(tree)
 
 

@@ -20,7 +20,7 @@ from jaxnn.train.devices.distributed import is_first
 from jaxnn.train.devices.transfer import fetch
 from jaxnn.tree import path_name
 
-__all__ = ["restore", "restore_arrays", "save"]
+__all__ = ["restore", "restore_about", "restore_arrays", "save"]
 
 
 def save(path: Path, tree: Any, about: dict[str, Any]) -> None:
@@ -98,6 +98,12 @@ def restore_arrays(path: Path) -> dict[str, np.ndarray]:
     return {row["path"]: array for row, array in zip(rows, arrays, strict=True)}
 
 
+def restore_about(path: Path) -> dict[str, Any]:
+    """Read what `save` kept beside the tree, and no array."""
+    with _checkpointer() as checkpointer:
+        return _manifest(checkpointer, path)["about"]
+
+
 def _read(
     path: Path, check: Callable[[list[dict[str, Any]]], None]
 ) -> tuple[list[dict[str, Any]], list[np.ndarray], dict[str, Any]]:
@@ -105,9 +111,7 @@ def _read(
     import orbax.checkpoint as ocp
 
     with _checkpointer() as checkpointer:
-        manifest = checkpointer.restore(
-            path.absolute(), args=ocp.args.Composite(manifest=ocp.args.JsonRestore())
-        )["manifest"]
+        manifest = _manifest(checkpointer, path)
         rows = manifest["leaves"]
         check(rows)
         wanted = {
@@ -130,6 +134,14 @@ def _read(
             )
         arrays.append(array)
     return rows, arrays, manifest["about"]
+
+
+def _manifest(checkpointer: Any, path: Path) -> dict[str, Any]:
+    import orbax.checkpoint as ocp
+
+    return checkpointer.restore(
+        path.absolute(), args=ocp.args.Composite(manifest=ocp.args.JsonRestore())
+    )["manifest"]
 
 
 def _checkpointer() -> Any:

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnn.arguments import check_function, check_positive_int
+from jaxnn.arguments import check_function, check_positive_int, check_sequence
 from jaxnn.nn.taps import Tap
 from jaxnn.train.step.state import TrainState
 from jaxnn.train.step.trace import ObjectiveProbe, Probe, StepTrace, TapProbe, every_of
@@ -106,8 +106,10 @@ class Average:
 
     def __post_init__(self) -> None:
         check_function("function", self.function)
-        if isinstance(self.needs, str) or not set(self.needs) <= set(_READABLE):
+        needs = check_sequence("needs", self.needs)
+        if not needs or not all(isinstance(name, str) and name in _READABLE for name in needs):
             raise ValueError(f"needs must be names among {_READABLE}, got {self.needs!r}")
+        check_positive_int("every", self.every)
 
     def init(self, state: TrainState, shapes: StepTrace) -> AverageMemory:
         del state

@@ -115,8 +115,19 @@ def traced_step(
             sound = all_finite((loss, new))
             averaged = jax.tree.map(partial(jnp.where, sound), averaged, state.averaged)
     control = state.control.replace(updates=state.control.updates + 1)
-    view = View(built, state, batch, params, grads, loss, accumulate, place_micro_batches)
-    traces = traces_of(probes, view, taps)
+    traces: tuple[StepTrace, ...] = ()
+    if probes:
+        view = View.of(
+            built,
+            state,
+            batch,
+            stepped=params,
+            grads=grads,
+            loss=loss,
+            accumulate=accumulate,
+            place_micro_batches=place_micro_batches,
+        )
+        traces = traces_of(probes, view, taps)
     stepped = state.replace(
         clock=state.clock + 1,
         params=params,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import jax
@@ -37,9 +36,11 @@ class View:
       recipe: built for the state's knobs.
       state: before the step.
       batch: pytree of arrays (batch_size, …); in a per-device program the device's share.
-      new_params: parameters after the step.
-      step_grads: of the mean loss and the penalty.
-      step_loss: () mean loss, without the penalty.
+      params: parameters before the step.
+      stepped: parameters after the step.
+      updates: what the parameters changed by, exactly.
+      grads: gradient of the mean loss and the penalty, like the parameters.
+      loss: () mean loss that was differentiated, without the penalty.
       accumulate: the number of micro-batches.
       place_micro_batches: says where they lie on several devices; None: as they are.
     """
@@ -47,38 +48,46 @@ class View:
     recipe: Recipe
     state: TrainState
     batch: Any
-    new_params: Any
-    step_grads: Any
-    step_loss: jax.Array
+    params: Any
+    stepped: Any
+    updates: Any
+    grads: Any
+    loss: jax.Array
     accumulate: int
     place_micro_batches: Callable[[Any], Any] | None
 
-    # Barriers keep the compiler from fusing what probes compute into what trains, which could
-    # round the training in another way than without a probe.
-    @cached_property
-    def params(self) -> Any:
-        """Parameters before the step."""
-        return jax.lax.optimization_barrier(self.state.params)
-
-    @cached_property
-    def stepped(self) -> Any:
-        """Parameters after the step."""
-        return jax.lax.optimization_barrier(self.new_params)
-
-    @cached_property
-    def updates(self) -> Any:
-        """What the parameters changed by, exactly."""
-        return jax.tree.map(jnp.subtract, self.stepped, self.params)
-
-    @cached_property
-    def grads(self) -> Any:
-        """The gradient of the mean loss and the penalty, like the parameters."""
-        return jax.lax.optimization_barrier(self.step_grads)
-
-    @cached_property
-    def loss(self) -> jax.Array:
-        """The mean loss before the step, (), without the penalty."""
-        return jax.lax.optimization_barrier(self.step_loss)
+    @staticmethod
+    def of(
+        recipe: Recipe,
+        state: TrainState,
+        batch: Any,
+        *,
+        stepped: Any,
+        grads: Any,
+        loss: jax.Array,
+        accumulate: int,
+        place_micro_batches: Callable[[Any], Any] | None,
+    ) -> View:
+        """What probes see of a step; what none of them uses is dead code."""
+        # Barriers keep the compiler from fusing what probes compute into what trains, which could
+        # round the training in another way than without a probe. Each stands alone, so that it
+        # keeps nothing alive that is not used.
+        apart = jax.lax.optimization_barrier
+        params, stepped = apart(state.params), apart(stepped)
+        updates = jax.tree.map(jnp.subtract, stepped, params)
+        grads, loss = apart(grads), apart(loss)
+        return View(
+            recipe,
+            state,
+            batch,
+            params,
+            stepped,
+            updates,
+            grads,
+            loss,
+            accumulate,
+            place_micro_batches,
+        )
 
     def key(self, name: str) -> jax.Array:
         """The key of a stream of draws at this step, alike on all devices."""

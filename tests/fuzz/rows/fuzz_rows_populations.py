@@ -25,6 +25,7 @@ from fuzz_rows_parts import BATCH, batch
 import jaxnn
 from jaxnn import population
 
+BATCHES = {name: np.stack([leaf[:10], leaf[10:]]) for name, leaf in BATCH.items()}
 KNOBS = {"lr": np.array([0.1, 0.2])}
 
 
@@ -59,6 +60,14 @@ def rows(folder: Path) -> list[Row]:
         return other is None or (np.shape(other) == (2,) and np.asarray(other).dtype.kind in "iu")
 
     return [
+        row(
+            "report.write_population_page",
+            str,
+            population=only(members),
+            path=anything(folder / "page.html", lambda o: False, skip=("'no'", "'('")),
+            by=text("val/loss", none=True),
+            colour=text("lr", none=True),
+        ),
         row(
             "fit_population",
             lambda made: made.state.params,
@@ -114,6 +123,18 @@ def rows(folder: Path) -> list[Row]:
             "Population:schedule",
             {"member": integer(1, -2, 1, huge=True)},
             lambda member: members.schedule(member)[0][1],
+        ),
+        row(
+            "population.hypergradient",
+            slow=True,
+            make_recipe=function(make_recipe),
+            knobs=anything({"lr": 0.1}, lambda o: False),
+            state=only(None, none=True),
+            batches=anything(BATCHES, lambda o: False),
+            val=anything(BATCH, lambda o: False),
+            key=key(0),
+            accumulate=integer(1, 1, 2, huge=True),
+            eval_batch_size=integer(20, none=True, huge=True),
         ),
         row("population.successive_halving", factor=positive, first=count, **monitored),
         row("population.median_stopping", first=count, every=positive, **monitored),

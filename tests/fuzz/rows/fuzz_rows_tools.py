@@ -238,6 +238,7 @@ def _reports(folder: Path) -> list[Row]:
         ),
         row("report.Progress", shown, console=anything(console(), lambda o: o is None)),
         row("report.Page"),
+        row("report.PopulationPage", by=text("val/loss", none=True), colour=text("lr", none=True)),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Say why a run ended, and with which weights."""
+"""Say why a run or a population ended: with which weights, and how many members in which way."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from collections.abc import Sequence
 import jax
 import numpy as np
 
+from jaxnn.population.population import Population
 from jaxnn.recipe import build
+from jaxnn.report.population.endings import count_endings
 from jaxnn.train import EpochRecord, Run
 from jaxnn.train.control.early_stopping import EarlyStopping
 
-__all__ = ["best_epoch", "ending"]
+__all__ = ["best_epoch", "ending", "population_ending"]
 
 
 def ending(run: Run, error: BaseException | None) -> str:
@@ -30,18 +32,46 @@ def ending(run: Run, error: BaseException | None) -> str:
     >>> ending(run, KeyboardInterrupt())
     'interrupted after epoch 3 of 5'
     """
+    reason, whole = _reason(run, error)
+    return f"{reason}: {_weights(run)}" if whole else reason
+
+
+def population_ending(population: Population, error: BaseException | None) -> str:
+    """Say in one line why a population ended, and how many members ended in which way.
+
+    Args:
+      population: as `Observer.on_end` gets it.
+      error: what ended it before its time, if anything did.
+
+    >>> from types import SimpleNamespace as Fake
+    >>> record = Fake(epoch=3, values={}, stopped=np.array([False, True]))
+    >>> fates = ["trained to epoch 3", "stopped after epoch 2", "taken out after epoch 1"]
+    >>> population = Fake(config={"epochs": 3}, history=Fake(epochs=[record]), fates=fates)
+    >>> population_ending(population, None)
+    'all 3 epochs done: 1 trained to epoch 3, 1 taken out, 1 stopped early'
+    """
+    reason, _ = _reason(population, error)
+    # Without fates an error came before the members were looked at.
+    counted = count_endings(population.fates)
+    if isinstance(error, FloatingPointError) or not counted:
+        return reason
+    return f"{reason}: " + ", ".join(f"{count:,} {ended}" for ended, count in counted.items())
+
+
+def _reason(run: Run | Population, error: BaseException | None) -> tuple[str, bool]:
+    """Why it ended, and whether nothing cut it short."""
     records, total = run.history.epochs, run.config["epochs"]
     done = records[-1].epoch if records else 0
     if isinstance(error, FloatingPointError):
-        return f"diverged in epoch {done} of {total}: {error}"
-    if records and records[-1].stopped:
-        return f"stopped after epoch {done} of {total}: {_weights(run)}"
+        return f"diverged in epoch {done} of {total}: {error}", False
+    if records and np.all(records[-1].stopped):
+        return f"stopped after epoch {done} of {total}", True
     if done >= total:
-        return f"all {total} epochs done: {_weights(run)}"
+        return f"all {total} epochs done", True
     if isinstance(error, KeyboardInterrupt):
-        return f"interrupted after epoch {done} of {total}"
-    reason = "" if error is None else f" by {type(error).__name__}"
-    return f"ended{reason} after epoch {done} of {total}"
+        return f"interrupted after epoch {done} of {total}", False
+    by = "" if error is None else f" by {type(error).__name__}"
+    return f"ended{by} after epoch {done} of {total}", False
 
 
 def _weights(run: Run) -> str:

@@ -1,17 +1,18 @@
-"""Show a run's progress: on a terminal, in a notebook or in a log."""
+"""Show the progress of a run or a population: on a terminal, in a notebook or in a log."""
 
 from __future__ import annotations
 
-import math
-import statistics
 import sys
-import time
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING, Any, cast
+
+import numpy as np
 
 from jaxnn.arguments import check_attributes
-from jaxnn.report.ending import ending
+from jaxnn.report.progress.notebook import NotebookLine
+from jaxnn.report.progress.of_population import PopulationWords
+from jaxnn.report.progress.of_run import RunWords
 from jaxnn.report.terminal import SurvivingStream, writable
-from jaxnn.report.values import SPLITS, duration, metric_names, number
+from jaxnn.report.values import is_population
 from jaxnn.train import EpochRecord, Observer, Run
 from jaxnn.train.observers import in_notebook
 
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from rich.live import Live
 
 __all__ = ["Progress"]
-
-_SECONDS_BETWEEN_LINES = 0.1  # of a notebook, to which each goes through a socket
 
 
 class Progress(Observer):
@@ -37,6 +36,14 @@ class Progress(Observer):
     the examples per second nor into the time left, which is the median of `seconds` over the
     later epochs of this run, times the number of remaining epochs. The last line says why the
     run ended, and the weights of which epoch it hands back.
+
+    Of a population it shows how many members are alive, the best value so far of the first
+    metric and which member had it, the next rung, and the member-epochs per second:
+
+        epoch  3/30  27/81 alive  best val accuracy 0.925 (member 14)  next rung: epoch 9  …
+
+    The time left is then that of the members that still train, and "at most" stands before it
+    while a rung is to come. The last line says how many members ended in which way.
 
     What it shows never ends a run: characters that an output cannot write are spelled out, and
     an output that has gone away, such as a closed pipe, is no longer written to.
@@ -72,9 +79,9 @@ class Progress(Observer):
             check_attributes("console", console, parts, "a rich.console.Console, or None")
         self._given_console = console
         self._live: Live | None = None
-        self._place: _Place | None = None
+        self._place: NotebookLine | None = None
 
-    def on_start(self, run: Run) -> None:
+    def on_start(self, run: Any) -> None:
         """Start the display, at 0 or, in a resumed run, where its history ends."""
         from rich.console import Console
         from rich.live import Live
@@ -85,13 +92,12 @@ class Progress(Observer):
         # On a closed pipe rich would end the program.
         self._console.file = cast("IO[str]", SurvivingStream(self._file))
         self._epochs = run.config["epochs"]
-        self._seconds: list[float] = []
-        self._compiling = True
+        self._words: Any = PopulationWords(run) if is_population(run) else RunWords(run)
         self._live = None
-        self._place = _Place() if in_notebook() and self._given_console is None else None
+        self._place = NotebookLine() if in_notebook() and self._given_console is None else None
         records = run.history.epochs
         done = records[-1].epoch if records else 0
-        if done >= self._epochs or (records and records[-1].stopped):
+        if done >= self._epochs or (records and np.all(records[-1].stopped)):
             return  # a resumed run that has nothing left to do
         first = f"compiling, epoch {done + 1}/{self._epochs}"
         if self._console.is_terminal and not self._console.is_dumb_terminal:
@@ -104,7 +110,7 @@ class Progress(Observer):
 
     def on_epoch(self, record: EpochRecord) -> None:
         """Show one epoch."""
-        values, speed = _values(record), self._speed(record)
+        values, speed = self._words.of_epoch(record)
         if self._live is not None:
             count = f"epoch {record.epoch}/{self._epochs}"
             self._live.update(self._bar(count, record.epoch, values, speed), refresh=True)
@@ -118,7 +124,7 @@ class Progress(Observer):
             self._live.stop()
             self._live = None
         # What ended the run before its time is being handled while this is called.
-        line = ending(run, sys.exc_info()[1])
+        line = self._words.of_end(run, sys.exc_info()[1])
         if self._place is not None:
             self._place.leave(line)
             self._place = None
@@ -134,21 +140,6 @@ class Progress(Observer):
         else:
             # Text, because a metric's name in brackets must not be taken for rich's markup.
             self._console.print(Text(line), soft_wrap=True)
-
-    def _speed(self, record: EpochRecord) -> list[str]:
-        if self._compiling:  # an epoch that compiles says nothing of the later ones
-            self._compiling = False
-            return []
-        parts = []
-        if "examples_per_second" in record.values:
-            parts.append(f"{record.values['examples_per_second']:.0f} examples/s")
-        seconds = record.values.get("seconds", math.nan)
-        if math.isfinite(seconds):
-            self._seconds.append(seconds)
-        if self._seconds:
-            epochs_left = max(self._epochs - record.epoch, 0)
-            parts.append(f"{duration(epochs_left * statistics.median(self._seconds))} left")
-        return parts
 
     def _bar(self, what: str, done: int, values: list[str], speed: list[str]) -> RenderableType:
         from rich.console import Group
@@ -166,37 +157,3 @@ class Progress(Observer):
         # that the terminal gets, which may be more: a repaint counts its lines.
         below = writable("  ".join(values), self._console.encoding)
         return Group(row, Text(below)) if values else row
-
-
-class _Place:
-    """One line of a notebook's output, which is written anew."""
-
-    def __init__(self) -> None:
-        self._stream = SurvivingStream(sys.stdout)  # of the cell that runs now
-        self._width, self._latest, self._written_at = 0, "", -math.inf
-
-    def write(self, line: str) -> None:
-        self._latest = line
-        if time.monotonic() - self._written_at >= _SECONDS_BETWEEN_LINES:
-            self._flush()
-
-    def leave(self, line: str) -> None:
-        """Show what was written last, and below it a line that stays."""
-        self._flush()
-        print(f"\n{line}", file=self._stream, flush=True)
-
-    def _flush(self) -> None:
-        # Spaces cover what a longer line has left behind.
-        print(f"\r{self._latest:{self._width}}", end="", file=self._stream, flush=True)
-        self._width, self._written_at = len(self._latest), time.monotonic()
-
-
-def _values(record: EpochRecord) -> list[str]:
-    parts = []
-    for split in SPLITS:
-        prefix = "" if split == "train" else f"{split} "
-        for name, digits in [("loss", 4), *((name, 3) for name in metric_names([record])[:1])]:
-            if f"{split}/{name}" in record.values:
-                value = number(record.values[f"{split}/{name}"], digits)
-                parts.append(f"{prefix}{name} {value}")
-    return parts

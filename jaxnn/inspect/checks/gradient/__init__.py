@@ -1,0 +1,1 @@
+"""Gradients compared with differences of the loss, in float64 on the CPU backend."""

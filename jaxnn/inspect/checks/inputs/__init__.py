@@ -1,0 +1,1 @@
+"""Checks of the data, which need no network."""

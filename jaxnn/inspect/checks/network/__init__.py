@@ -1,0 +1,1 @@
+"""Checks of the network and its loss, made on a few examples."""
