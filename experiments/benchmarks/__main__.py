@@ -63,8 +63,7 @@ from experiments.benchmarks.table import HEADER, overhead_line, row_lines, start
 from experiments.benchmarks.tasks import TASKS, Task
 from experiments.benchmarks.timing import matrix_product_rate
 from experiments.options import check_folder, check_numbers, chosen_rows
-from experiments.program import run
-from jaxnn.population import cores_as_devices
+from experiments.program import run, spread_over_cores
 
 FIT, STARTUP = "fit", "start-up"
 _FIT_EPOCHS = {"64-100-100-10, dropout": 400, "784-512-512-10, dropout": 60}
@@ -189,5 +188,5 @@ def _plain(found: Any) -> Any:
 
 
 if __name__ == "__main__":
-    cores_as_devices()  # for members; all else runs on the first
+    spread_over_cores()  # for members; all else runs on the first
     run(main, Config, __doc__, keeps_compiled=False)

@@ -231,6 +231,16 @@ REFUSED = {
     },
     "experiments.benchmarks.alone.remat_memory": {"--only": ("nosuch",)},
 }
+REFUSED["experiments.lectures.hypergradients"] = {
+    "--updates": NUMBERS,
+    "--steps": NUMBERS,
+    "--rows": NUMBERS,
+    "--batch-size": (*NUMBERS, "100000"),
+    "--learning-rate": ("-1", "0", "nan"),
+    "--l2": ("-1", "0", "nan"),
+    "--knob-rate": ("-1", "nan"),
+    "--seed": ("-1", str(2**32)),
+}
 REFUSED["experiments.fashion_mnist"] = REFUSED["experiments.mnist"]
 NEEDED = {
     "experiments.benchmarks.memory": ("--task", "784-10"),

@@ -126,7 +126,7 @@ def found_in(model, x, **keywords):
     """The shapes of all taps by site and path, of one abstract pass."""
     found = {}
 
-    def listen(site, path, value):
+    def listen(site, path, value, bounds):
         found.setdefault(f"{site}/{path}", []).append(value.shape)
         return value
 
@@ -227,7 +227,7 @@ def test_what_jax_has_traced_before_is_traced_anew_for_another_listener():
     for _ in range(2):
 
         def loss(sink):
-            with listening(lambda site, path, x: tapped(x, sink)):
+            with listening(lambda site, path, x, bounds: tapped(x, sink)):
                 return model(X)
 
         np.testing.assert_allclose(jax.grad(loss)(SINK)["n"], X.size)
