@@ -75,6 +75,19 @@ def test_frozen_normalization_is_that_of_evaluation(way):
     assert np.abs(stats["free"]["mean"]).max() > 1e-3, "what is not frozen moves"
 
 
+@pytest.mark.parametrize("devices", ["sharded", "pmap"])
+def test_frozen_normalization_on_several_devices(devices):
+    tx = optim.freeze("Dense_0|BatchNorm_0", optim.sgd(0.1))
+    net = jaxnn.nn.MLP((4, 4, 3), normalization="batch")
+    of = jaxnn.Recipe(net, jaxnn.losses.softmax_cross_entropy, tx)
+    settings = {"epochs": 2, "batch_size": 8, "key": 1}
+    stats = jaxnn.fit(of, BATCH, devices=devices, **settings).state.model_state["batch_stats"]
+    alone = jaxnn.fit(of, BATCH, devices=1, **settings).state.model_state["batch_stats"]
+    assert_same_bits(stats["BatchNorm_0"], {"mean": jnp.zeros(4), "var": jnp.ones(4)})
+    assert_leaves_close(stats, alone, 1e-5)
+    assert np.abs(stats["BatchNorm_1"]["mean"]).max() > 1e-3, "what is not frozen moves"
+
+
 def test_statistics_may_follow_the_data():
     state = trained(recipe(optim.freeze(MASK, optim.sgd(0.1), keep_statistics=False)))
     start = init_state(recipe(optim.sgd(0.1)), 0, BATCH)
