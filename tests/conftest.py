@@ -2,7 +2,7 @@
 
 Compilation is most of a test run, and the programs run for milliseconds. So they are compiled
 without optimization, which halves the time of the run; `XLA_FLAGS= pytest` compiles them as
-users do, and `.ci/run` has one run of the whole suite that way.
+users do, and `.ci/run` runs the slow tests that way.
 """
 
 from __future__ import annotations

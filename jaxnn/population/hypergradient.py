@@ -17,7 +17,7 @@ from jaxnn.data.shapes import check_shapes
 from jaxnn.keys import as_key
 from jaxnn.metrics.sums import result
 from jaxnn.population.prepare.knobs import check_setting
-from jaxnn.recipe import MakeRecipe
+from jaxnn.recipe import MakeRecipe, build
 from jaxnn.train.loop.evaluation import metric_sums
 from jaxnn.train.prepare.start import start_state
 from jaxnn.train.step.state import TrainState, as_knobs, check_state, init_state
@@ -96,8 +96,18 @@ def hypergradient(
         raise ValueError(f"knobs must hold at least one number, got {knobs!r}")
     if all(map(is_concrete, jax.tree.leaves(knobs))):
         check_setting(make_recipe, knobs)
+    if build(make_recipe, knobs, np.int32(0)).loss is not None:
+        _check_pairs(batches=batches, val=val)
     start = _start(make_recipe, knobs, state, key, batches)
     return _differentiate(make_recipe, accumulate, rows, knobs, start, batches, val)
+
+
+def _check_pairs(**parts: Any) -> None:
+    """Refuse batches that a loss cannot take, by the name of the argument."""
+    for name, part in parts.items():
+        if not isinstance(part, Mapping) or not {"x", "y"} <= set(part):
+            shapes = jax.tree.map(np.shape, part)
+            raise TypeError(f'{name} must be a dict with "x" and "y" for a loss, got {shapes}')
 
 
 def _eval_rows(val: Any, eval_batch_size: int | None) -> int:

@@ -15,7 +15,7 @@ import jax
 import pytest
 from fuzz_outcome import CLEAR, RIGHT, SILENT, UNCLEAR, run
 
-SAMPLE, MANY = 300, 8000  # calls in the quick suite, and in the slow tests
+SAMPLE, MANY = 300, 6000  # calls in the quick suite, and in the slow tests
 
 
 @pytest.fixture(scope="module")
