@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxnn.recipe import MakeRecipe, Recipe, build
@@ -127,7 +128,7 @@ def refuse_unread(make_recipe: MakeRecipe, knobs: Any, key: jax.Array, rows: Any
         state, _ = train_step(watched, state, rows)
         return eval_step(watched, state, rows, np.int32(0))
 
-    jax.eval_shape(whole, jax.tree.map(lambda _: jax.ShapeDtypeStruct((), float), knobs))
+    jax.eval_shape(whole, jax.tree.map(lambda _: jnp.asarray(0.0), knobs))
     unread: Sequence[str] = [name for name in names if name not in seen]
     if unread:
         near = difflib.get_close_matches(unread[0], sorted(seen), 1)
