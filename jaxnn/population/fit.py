@@ -29,7 +29,7 @@ from jaxnn.population.rules.shrinking import Shrink
 from jaxnn.recipe import MakeRecipe
 from jaxnn.train.bundle.encoding import encoding_of, read_encoding
 from jaxnn.train.devices.placement import Placement
-from jaxnn.train.loop.source import OnDevice
+from jaxnn.train.loop.feed.source import OnDevice
 from jaxnn.train.observers import Observer, with_progress
 from jaxnn.train.prepare.prepare import prepare
 from jaxnn.train.prepare.settings import recordable

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ _SECONDS_BETWEEN_WRITES = 30.0
 _TIMES_BETWEEN_WRITES = 20  # so that a page that takes long slows no run down by more than 5 %
 
 
-class PageWriter(Observer):
+class PageWriter(Observer, ABC):
     """Writes `report.html` into the folder of a run or a population, as an observer.
 
     The page is written when the run ends, also by Ctrl-C, and during the run after an epoch, at
@@ -60,8 +61,9 @@ class PageWriter(Observer):
         """Write the final page."""
         self._write(run)
 
+    @abstractmethod
     def _render(self, run: Any) -> str:
-        raise NotImplementedError
+        """The page of a run or a population, as HTML."""
 
     def _write(self, run: Any) -> None:
         assert self.path is not None

@@ -12,8 +12,8 @@ import numpy as np
 
 from jaxnn.population.members.crew import Crew
 from jaxnn.train.loop.chunk import train_chunk
+from jaxnn.train.loop.feed.source import Source
 from jaxnn.train.loop.program import Program
-from jaxnn.train.loop.source import Source
 from jaxnn.train.loop.tally import start_tally
 from jaxnn.train.step.state import TrainState
 

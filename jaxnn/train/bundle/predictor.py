@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from jaxnn.arguments import check_flag
@@ -12,7 +13,7 @@ from jaxnn.train.bundle.network import ROWS, Network
 __all__ = ["Predictor"]
 
 
-class Predictor:
+class Predictor(ABC):
     """Predictions of a trained network.
 
     `predict` takes inputs as the model took them in training, preprocessed, and gives the model's
@@ -109,9 +110,10 @@ class Predictor:
             return network.outputs(raw, batch_size)
         return network.outputs(raw, batch_size, self.encoding.encode)
 
+    @abstractmethod
     def _network(self, method: str) -> Network:
-        raise NotImplementedError
+        """The network that predicts, for the method that needs it."""
 
+    @abstractmethod
     def _loss(self) -> Any:
         """The description of the loss."""
-        raise NotImplementedError

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from jaxnn.arguments import check_positive_int
-from jaxnn.train.loop.batching import DataChunk
+from jaxnn.train.loop.feed.batching import DataChunk
 
 __all__ = ["Cadence", "cadence"]
 

@@ -14,15 +14,15 @@ import jax
 import numpy as np
 
 from jaxnn.train.devices.transfer import copy, fetch
-from jaxnn.train.loop.ahead import AHEAD
-from jaxnn.train.loop.batching import DataChunk
 from jaxnn.train.loop.cadence import Cadence
 from jaxnn.train.loop.chunk import train_chunk, train_rows
 from jaxnn.train.loop.collect import Evaluation, Piece, chunk_record, epoch_record
 from jaxnn.train.loop.epoch_end import Measured, end_epoch, evaluate_more, evaluate_within
+from jaxnn.train.loop.feed.ahead import AHEAD
+from jaxnn.train.loop.feed.batching import DataChunk
+from jaxnn.train.loop.feed.source import OnDevice, Source
 from jaxnn.train.loop.program import Program
 from jaxnn.train.loop.roster import Roster
-from jaxnn.train.loop.source import OnDevice, Source
 from jaxnn.train.loop.tally import Tally, next_series, start_tally, with_probes
 from jaxnn.train.record.records import ChunkRecord, EpochRecord
 from jaxnn.train.step.skipping import nonfinite_message

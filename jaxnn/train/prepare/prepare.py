@@ -19,8 +19,8 @@ from jaxnn.recipe import as_maker, build
 from jaxnn.train.devices.choose import place_on, unused_accelerator
 from jaxnn.train.devices.placement import Placement
 from jaxnn.train.loop.cadence import Cadence, cadence
+from jaxnn.train.loop.feed.source import OnDevice, Source, Streamed
 from jaxnn.train.loop.program import Program
-from jaxnn.train.loop.source import OnDevice, Source, Streamed
 from jaxnn.train.prepare.check_data import (
     check_labels,
     check_sizes,

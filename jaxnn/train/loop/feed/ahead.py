@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from jaxnn.train.devices.placement import Placement, send
-from jaxnn.train.loop.batching import DataChunk
+from jaxnn.train.loop.feed.batching import DataChunk
 
 __all__ = ["AHEAD", "ahead"]
 

@@ -16,8 +16,8 @@ from jaxnn.data.batches import epoch_order, size, steps_in
 from jaxnn.data.streams import Stream
 from jaxnn.train.devices.compilation import quickly
 from jaxnn.train.devices.placement import Placement, send
-from jaxnn.train.loop.ahead import ahead
-from jaxnn.train.loop.batching import DataChunk, in_chunks, own_copy
+from jaxnn.train.loop.feed.ahead import ahead
+from jaxnn.train.loop.feed.batching import DataChunk, in_chunks, own_copy
 
 __all__ = ["OnDevice", "Source", "Streamed"]
 
